@@ -1,0 +1,64 @@
+"""The only module that knows where things lie.
+
+Faces, stores and runs live outside the checkout, under ``$FERLIB_HOME``
+(by default the platform's user cache folder, for example ``~/.cache/ferlib``).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder of corpora and runs.  Reads ``$FERLIB_HOME`` at every call; creates nothing."""
+    chosen = os.environ.get("FERLIB_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # a bare GPU image lacks it and sets FERLIB_HOME instead
+
+    return Path(platformdirs.user_cache_dir("ferlib"))
+
+
+def corpora() -> Path:
+    """Folder of the prepared corpora, one store each."""
+    return home() / "corpora"
+
+
+def corpus(name: str) -> Path:
+    """Folder of the store of corpus ``name``: ``images.npy``, ``table.parquet``, ``manifest.json``."""
+    return corpora() / name
+
+
+def drawn(name: str) -> Path:
+    """Folder where the rig writes the native layout of the drawn corpus ``name``."""
+    return home() / "drawn" / name
+
+
+def runs() -> Path:
+    """Folder of the trained runs, one folder a key."""
+    return home() / "runs"
+
+
+def run(key: str) -> Path:
+    """Folder of the run ``key``: ``run.json``, ``weights.safetensors``, ``history.csv``, ``predictions.parquet``."""
+    return runs() / key
+
+
+def package() -> Path:
+    """Folder of the installed package's sources."""
+    return Path(__file__).resolve().parent
+
+
+def checkout() -> Path:
+    """The folder that holds ``book/``: the repository this package was installed from in place.
+
+    Raises ``FileNotFoundError`` when ferlib was installed without its book; ``git clone`` then ``make book`` helps.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents, package().parent):
+        if (folder / "book" / "_toc.yml").is_file() and (folder / "_config.yml").is_file():
+            return folder
+    raise FileNotFoundError(
+        "No book here: neither the current folder nor the package's own holds book/_toc.yml. "
+        "Run inside a clone of the repository:  cd <clone> && ferlib book build"
+    )
