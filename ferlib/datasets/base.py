@@ -48,7 +48,7 @@ class FaceSet:
         """
         if "emotion" not in self.table:
             raise DataError(f"{self.corpus} has no emotion labels")
-        index = pd.Index(self.emotions).get_indexer(self.table["emotion"])
+        index = pd.Index(self.emotions).get_indexer(pd.Index(self.table["emotion"]))
         if (index < 0).any():
             raise DataError(
                 f"{self.corpus}: {(index < 0).sum():,} of {len(self):,} images carry no emotion; "
@@ -66,8 +66,8 @@ class FaceSet:
     @property
     def split(self) -> str | None:
         """The one split that all images belong to; None where they are mixed or the corpus has no splits."""
-        found = self.table["split"].unique() if "split" in self.table else []
-        return str(found[0]) if len(found) == 1 else None
+        found = set(self.table["split"]) if "split" in self.table else set()
+        return str(found.pop()) if len(found) == 1 else None
 
     def select(self, which: np.ndarray) -> FaceSet:
         """The faces at ``which``: an (N,) bool mask or int positions.  A run of rows is not copied."""

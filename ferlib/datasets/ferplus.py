@@ -51,4 +51,5 @@ def ferplus_labels(votes: np.ndarray, rule: str) -> np.ndarray:
     winner = votes.argmax(axis=1)
     kept &= winner < 8
     names = np.array(FERPLUS_COLUMNS, dtype=object)[winner]
-    return np.where(kept, names, None)
+    names[~kept] = None
+    return names

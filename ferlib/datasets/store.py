@@ -29,7 +29,7 @@ LOCK_WAIT_S = 600.0
 
 
 def table_schema() -> Any:
-    """The pandera schema of a store's table; every column but ``image`` may be absent, none may be invented."""
+    """The pandera schema of a store's table; every column but ``image`` may be absent."""
     import pandera.pandas as pa
 
     def column(kind: Any, *checks: Any, nullable: bool = False, **more: Any) -> Any:
@@ -64,7 +64,7 @@ def write_store(
 
     images : (N, H, W) uint8 grey levels, or an iterable of such chunks (n, H, W) in the table's order.
     table : one row an image, columns as in :func:`table_schema`.
-    manifest : at least ``synthetic`` (bool), ``licence`` and ``source``; counts, digest, version and date are added.
+    manifest : at least ``synthetic`` (bool), ``licence`` and ``source``; counts, digest and date are added.
 
     Raises ``DataError`` where the table does not fit the schema or the images, and where a drawn corpus
     is about to be stored under a real corpus's name or the reverse.
@@ -170,7 +170,7 @@ def _aside(place: Path) -> Path:
 
 
 def _swap(fresh: Path, place: Path) -> None:
-    """Put ``fresh`` into ``place``.  A kill between the two renames leaves the old store where readers look next."""
+    """Put ``fresh`` into ``place``.  After a kill between the renames readers find the old store aside."""
     if place.exists():
         os.rename(place, _aside(place))
     os.rename(fresh, place)
