@@ -1,0 +1,215 @@
+"""The book built: chapters executed where something changed, results published, pages rendered.
+
+Everything of a build lies in ``<out>/_build``, results in ``<out>/results``, logs in ``<out>/logs``.
+A finished chapter is a folder ``_build/chapters/<chapter>/<key>`` that is whole or not there; the key is over
+its cells and parameters, and its ``result.json`` says which modules, corpora and runs it stands on.
+Pages are rendered aside and moved into place.  So a build may be killed at any moment, and the same command
+goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ferlib
+from ferlib import config
+from ferlib.book import provenance, render
+from ferlib.book.chapters import Chapter, Plan, Wish, find, plan
+from ferlib.book.record import RESULT_VARIABLE
+from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
+from ferlib.config import DataError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a build reads and writes."""
+
+    root: Path  # the checkout: book/ and _config.yml
+    out: Path
+
+    @property
+    def book(self) -> Path:
+        """The sources."""
+        return self.root / "book"
+
+    @property
+    def build(self) -> Path:
+        """Everything of a build that can be made again."""
+        return self.out / "_build"
+
+    @property
+    def html(self) -> Path:
+        """The rendered pages."""
+        return self.build / "html"
+
+    def done(self, chapter: Chapter, parameters: dict[str, Any]) -> Path:
+        """Folder of ``chapter`` executed with ``parameters``."""
+        return self.build / "chapters" / chapter.name / key_of(chapter, parameters)
+
+    def log(self, name: str) -> Path:
+        """The log of a chapter, or of ``render``."""
+        return self.out / "logs" / f"{name}.log"
+
+
+def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
+    """Key of an execution: what the notebook says (not what it put out) and every parameter."""
+    cells = json.loads(chapter.notebook.read_text(encoding="utf-8"))["cells"]
+    said = [(c["cell_type"], "".join(c["source"]), c.get("metadata", {}).get("tags")) for c in cells]
+    return config.digest(ferlib.__version__, said, parameters, length=12)
+
+
+def build(layout: Layout, wish: Wish, jobs: int = 1, terminal: Terminal | None = None) -> Path:
+    """Build the book as ``wish`` says; returns the page to open.
+
+    Raises ``UsageError`` before anything has run, ``DataError`` where a chapter or the rendering fails,
+    where another build is at work in the same folder, or where the folder cannot be written.
+    """
+    terminal = terminal or Terminal()
+    made = plan(layout.book, wish)
+    for note in made.notes:
+        terminal.say(note)
+    try:
+        with locked(layout):
+            execute(layout, made, jobs, terminal)
+            _publish(layout, made)
+            return _render(layout, made, terminal)
+    except OSError as error:
+        raise DataError(f"{error.filename or layout.out}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """Hold the folder of a build.  The system lets go of it when the process ends, however it ends."""
+    import filelock
+
+    layout.build.mkdir(parents=True, exist_ok=True)
+    owner = layout.build / "builder"
+    lock = filelock.FileLock(layout.build / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        who = owner.read_text() if owner.is_file() else "another process"
+        raise DataError(
+            f"Another build is at work in {layout.out} ({who}). Wait for it, or give --out"
+        ) from None
+    try:
+        owner.write_text(f"process {os.getpid()}")
+        yield
+    finally:
+        lock.release()
+
+
+def execute(layout: Layout, made: Plan, jobs: int, terminal: Terminal) -> None:
+    """Execute the chapters of the plan that are not done, or whose ground has changed since."""
+    tasks = []
+    for chapter in made.chapters:
+        reasons = stale(layout.done(chapter, made.parameters[chapter.name]))
+        if reasons:
+            tasks.append(_task(layout, chapter, made))
+            terminal.say(f"{chapter.name}: {reasons[0]}")
+        else:
+            terminal.say(f"{chapter.name}: nothing changed")
+    by_name = {chapter.name: chapter for chapter in made.chapters}
+    for task, seconds in run(tasks, Limits(chapter_s=made.profile.chapter_s), terminal, jobs):
+        place = layout.done(by_name[task.name], made.parameters[task.name])
+        seal(task, place)
+        terminal.say(f"{task.name}: executed in {seconds:.0f} s")
+
+
+def stale(folder: Path) -> list[str]:
+    """Why the chapter in ``folder`` must be executed; empty where it is whole and its ground unchanged."""
+    try:
+        files = json.loads((folder / "seal.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ["not executed yet with this notebook and these parameters"]
+    for name, digest in files.items():
+        if file_digest(folder / name) != digest:
+            return [f"its {name} was changed or lost"]
+    inputs = json.loads((folder / "result.json").read_text(encoding="utf-8"))["inputs"]
+    return [f"{what} changed" for what in provenance.changes(inputs)]
+
+
+def seal(task: Task, place: Path) -> None:
+    """Move an executed chapter into its place, with the digests that prove it whole."""
+    work = task.output.parent
+    if not (work / "result.json").is_file():
+        raise ChapterError(f"Chapter {task.name} ended without chapter.close(). Log: {task.log}")
+    kept = ("notebook.ipynb", "result.json")
+    (work / "seal.json").write_text(json.dumps({name: file_digest(work / name) for name in kept}))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    replace_folder(work, place)
+
+
+def replace_folder(fresh: Path, place: Path) -> None:
+    """Put folder ``fresh`` in ``place``; what was there goes after the new one is complete."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def file_digest(file: Path) -> str | None:
+    """SHA-256 of a file; None where it is missing."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _task(layout: Layout, chapter: Chapter, made: Plan) -> Task:
+    work = layout.build / "work" / chapter.name
+    shutil.rmtree(work, ignore_errors=True)
+    given = made.parameters[chapter.name]
+    return Task(
+        name=chapter.name,
+        notebook=chapter.notebook,
+        output=work / "notebook.ipynb",
+        log=layout.log(chapter.name),
+        parameters={name: value for name, value in given.items() if value != chapter.defaults[name]},
+        cwd=layout.root,
+        env={RESULT_VARIABLE: str(work / "result.json")},
+    )
+
+
+def _publish(layout: Layout, made: Plan) -> None:
+    """Copy each chapter's ``result.json`` to ``<out>/results``."""
+    (layout.out / "results").mkdir(parents=True, exist_ok=True)
+    for chapter in made.chapters:
+        made_here = layout.done(chapter, made.parameters[chapter.name]) / "result.json"
+        target = layout.out / "results" / f"{chapter.name}.json"
+        if file_digest(target) != file_digest(made_here):
+            beside = target.with_name(f".{target.name}")
+            shutil.copyfile(made_here, beside)
+            os.replace(beside, target)
+
+
+def _render(layout: Layout, made: Plan, terminal: Terminal) -> Path:
+    began = time.monotonic()
+    source = layout.build / "source"
+    executed = {}
+    for name, chapter in find(layout.book).items():
+        file = layout.done(chapter, made.parameters[name]) / "notebook.ipynb"
+        executed[chapter.notebook.name] = file if file.is_file() else None
+    render.stage(layout.book, source, executed)
+    if render.is_current(source, layout.root / "_config.yml", layout.html):
+        terminal.say("pages: nothing changed")
+    else:
+        terminal.say("pages: rendering")
+        fresh = render.sphinx(
+            source, layout.root / "_config.yml", layout.build / "render", layout.log("render")
+        )
+        replace_folder(fresh, layout.html)
+        render.seal(source, layout.root / "_config.yml", layout.html)
+        terminal.say(f"pages: rendered in {time.monotonic() - began:.0f} s")
+    return layout.html / "index.html"

@@ -1,0 +1,218 @@
+"""The chapters of a book, their parameters, and the checked plan of a build.  Imports no torch.
+
+A chapter's parameters are the annotated lines of its ``parameters`` cell, ``name: type = value  # meaning``,
+as papermill reads them.  Every name and value of a plan is checked here, before anything runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferlib.config import UsageError, check_name, parse_value
+from ferlib.labels import CORPORA, DRAWN_PREFIX
+
+KINDS: dict[str, Any] = {
+    "bool": bool, "int": int, "float": float, "str": str,
+    "list[bool]": list[bool], "list[int]": list[int], "list[float]": list[float], "list[str]": list[str],
+}  # fmt: skip
+"""The types a parameter may have, by their text in the notebook."""
+
+PROFILES: tuple[str, ...] = ("tiny", "quick", "paper")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a chapter: a line of its ``parameters`` cell."""
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+
+    def read(self, value: Any) -> Any:
+        """``value`` (text from a command line, or a value from a profile) as this parameter's type.
+
+        Raises ``ValueError`` with what was expected.
+        """
+        kind = KINDS[self.type]
+        if isinstance(value, str):
+            return parse_value(value, kind)
+        if not _is_a(value, kind):
+            raise ValueError(f"{value!r} is not of type {self.type}")
+        return float(value) if kind is float else value
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if typing.get_origin(kind) is list:
+        inner = typing.get_args(kind)[0]
+        return isinstance(value, list) and all(_is_a(item, inner) for item in value)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook of the book."""
+
+    notebook: Path
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def name(self) -> str:
+        """The file name without its number: ``training`` for ``01_training.ipynb``."""
+        return name_of(self.notebook)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Value of each parameter as the notebook has it: the quick profile."""
+        return {p.name: p.default for p in self.parameters}
+
+    def read(self, values: dict[str, Any], source: str) -> dict[str, Any]:
+        """``values`` checked and typed.  Raises :class:`UsageError` naming the parameter and ``source``."""
+        known = {p.name: p for p in self.parameters}
+        checked = {}
+        for name, value in values.items():
+            parameter = known[check_name(f"parameter of chapter {self.name} ({source})", name, known)]
+            try:
+                checked[name] = parameter.read(value)
+            except ValueError as error:
+                raise UsageError(
+                    f"{self.name}.{name} ({source}): {error}. Default: {parameter.default!r}"
+                ) from None
+        return checked
+
+
+def name_of(notebook: Path) -> str:
+    """``training`` for ``.../01_training.ipynb``."""
+    return re.sub(r"^\d+_", "", notebook.stem)
+
+
+def find(book: Path) -> dict[str, Chapter]:
+    """The chapters of the folder ``book``, by name, in the order of their numbers."""
+    found = sorted(book.glob("[0-9][0-9]_*.ipynb"))
+    return {name_of(path): Chapter(path, parameters_of(path)) for path in found}
+
+
+def parameters_of(notebook: Path) -> tuple[Parameter, ...]:
+    """The parameters of ``notebook``, read by papermill's ``inspect_notebook``.
+
+    Raises :class:`UsageError` where a line has no type or one that papermill cannot pass.
+    """
+    from papermill.inspection import inspect_notebook
+
+    return tuple(_parameter(notebook, line) for line in inspect_notebook(str(notebook)).values())
+
+
+def _parameter(notebook: Path, line: dict[str, str]) -> Parameter:
+    kind = line["inferred_type_name"]
+    if kind not in KINDS:
+        raise UsageError(
+            f"{notebook.name}: parameter {line['name']} has type {kind}; use one of {', '.join(KINDS)}"
+        )
+    return Parameter(line["name"], kind, ast.literal_eval(line["default"]), line["help"].strip())
+
+
+def listing(book: Path, only: str | None = None) -> str:
+    """Every parameter of the chapters of ``book`` as a table in text: name, type, default, meaning."""
+    chapters = find(book)
+    if only is not None:
+        check_name("chapter", only, chapters)
+    rows = [
+        (f"{name}.{p.name}", p.type, repr(p.default), p.meaning)
+        for name, chapter in chapters.items()
+        if only in (None, name)
+        for p in chapter.parameters
+    ]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    return "\n".join(
+        "  ".join([*(t.ljust(w) for t, w in zip(row, widths, strict=False)), row[3]]) for row in rows
+    )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One file of ``book/profiles``: parameters per chapter, and the time that a chapter may take."""
+
+    name: str
+    chapters: dict[str, dict[str, Any]]
+    chapter_s: float = 1800.0
+
+
+def profile(book: Path, name: str) -> Profile:
+    """The profile ``name`` of ``book``.  A book without profiles has only defaults."""
+    check_name("profile", name, PROFILES)
+    file = book / "profiles" / f"{name}.yml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.is_file() else {}
+    return Profile(name, content.get("chapters") or {}, float(content.get("chapter_s", Profile.chapter_s)))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller of a build asked for, as text."""
+
+    profile: str = "quick"
+    corpus: str | None = None
+    assignments: tuple[str, ...] = ()  # "chapter.name=value"
+    only: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Checked: which chapters run, with which value of every parameter."""
+
+    profile: Profile
+    chapters: tuple[Chapter, ...]
+    parameters: dict[str, dict[str, Any]]
+    notes: tuple[str, ...] = ()
+
+
+def plan(book: Path, wish: Wish) -> Plan:
+    """Check ``wish`` against the notebooks of ``book``.  Raises :class:`UsageError`; nothing has run yet."""
+    chapters = find(book)
+    chosen = profile(book, wish.profile)
+    if wish.only is not None:
+        check_name("chapter", wish.only, chapters)
+    values = {name: chapter.defaults for name, chapter in chapters.items()}
+    for name, given in chosen.chapters.items():
+        check_name(f"chapter (profile {chosen.name})", name, chapters)
+        values[name] |= chapters[name].read(given or {}, f"profile {chosen.name}")
+    notes = _set_corpus(chapters, values, wish.corpus)
+    for assignment in wish.assignments:
+        name, change = _assignment(assignment, chapters)
+        values[name] |= chapters[name].read(change, "-p")
+    wanted = [c for name, c in chapters.items() if wish.only in (None, name)]
+    return Plan(chosen, tuple(wanted), values, tuple(notes))
+
+
+def _set_corpus(
+    chapters: dict[str, Chapter], values: dict[str, dict[str, Any]], corpus: str | None
+) -> Iterable[str]:
+    if corpus is None:
+        return []
+    check_name("corpus", corpus, (*CORPORA, *(DRAWN_PREFIX + name for name in CORPORA)))
+    notes = []
+    for name, chapter in chapters.items():
+        if "corpus" in chapter.defaults:
+            values[name]["corpus"] = corpus
+        else:
+            notes.append(f"{name} keeps its own corpora: it has no parameter 'corpus'")
+    return notes
+
+
+def _assignment(text: str, chapters: dict[str, Chapter]) -> tuple[str, dict[str, str]]:
+    left, equals, value = text.partition("=")
+    chapter, dot, name = left.strip().partition(".")
+    if not (equals and dot):
+        raise UsageError(
+            f"-p {text!r} is not of the form chapter.name=value, for example training.n_epochs=3"
+        )
+    return check_name("chapter", chapter, chapters), {name: value.strip()}

@@ -1,0 +1,35 @@
+"""A Sphinx extension that writes equations as MathML, which every current browser draws without a script.
+
+The translator is the one that docutils ships; pages need no MathJax and ask no other machine for anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util.math import get_node_equation_number
+
+
+def inline(self: Any, node: nodes.math) -> None:
+    """Write an equation inside a line."""
+    self.body.append(f'<span class="math notranslate nohighlight">{tex2mathml(node.astext())}</span>')
+    raise nodes.SkipNode
+
+
+def block(self: Any, node: nodes.math_block) -> None:
+    """Write an equation of its own, with its number where it has a label."""
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append(tex2mathml(node.astext(), as_block=True) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the renderer ``mathml`` (``html_math_renderer: mathml``)."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

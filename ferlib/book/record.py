@@ -1,0 +1,251 @@
+"""What a chapter says about itself: its checked parameters, its numbers, and what they stand on.
+
+``chapter = book.open("training", globals())`` checks the parameters and prints a card;
+``chapter.uses(faces, run)`` notes what the numbers stand on; ``chapter.record("accuracy", estimate)`` keeps a
+number and glues it for the pages; ``chapter.close()`` writes ``result.json``, whole or not at all.
+It works the same under ``ferlib book build``, plain papermill and JupyterLab.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import ferlib
+from ferlib import paths
+from ferlib.book import provenance
+from ferlib.book.chapters import KINDS, Parameter
+from ferlib.config import UsageError, check_name
+
+RESULT_VARIABLE = "FERLIB_RESULT"
+"""Environment variable with the file that :meth:`Chapter.close` writes; set by ``ferlib book build``."""
+
+UNITS: dict[str, str] = {
+    "fraction": "{:.1%}",
+    "count": "{:,.0f}",
+    "s": "{:,.0f} s",
+    "": "{:.3f}",
+    "images/s": "{:,.0f}",
+}
+"""How a number of each unit is written; fractions as per cent."""
+
+
+def spoken(value: float, unit: str) -> str:
+    """``value`` as a page shows it: ``spoken(0.7214, "fraction") == "72.1 %"``."""
+    return UNITS[unit].format(value).replace("%", " %")
+
+
+class Chapter:
+    """An open chapter.  Use :func:`open_chapter`."""
+
+    def __init__(self, name: str, parameters: dict[str, Any]) -> None:
+        self.name, self.parameters = name, parameters
+        self.results: list[dict[str, Any]] = []
+        self.corpora: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
+        self._began = time.monotonic()
+
+    def uses(self, *things: Any) -> None:
+        """Note the ``FaceSet``\\ s and runs that the numbers stand on; say so where faces are drawn."""
+        for thing in things:
+            if hasattr(thing, "key"):
+                self.runs[thing.key] = {"digest": provenance.run_digest(thing.key), **_told(thing)}
+            else:
+                known = thing.corpus in self.corpora
+                self.corpora[thing.corpus] = {"digest": thing.digest, "synthetic": bool(thing.synthetic)}
+                if thing.synthetic and not known:
+                    _show(BANNER.format(corpus=thing.corpus))
+
+    def record(
+        self, key: str, estimate: Any, *, unit: str = "fraction", split: str | None = None,
+        reported: float | None = None, to_check: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep one number and glue it.
+
+        estimate : an ``Estimate`` with ``value low high n``, or a plain number.
+        split : the images it was measured on.
+        reported, to_check : the paper's number in the same unit, and whether it is from memory.
+
+        Pages then have ``key``, ``key_low``, ``key_high``, ``key_n`` and ``key_with_interval``.
+        Raises :class:`UsageError` for an unknown unit or a key recorded twice.
+        """
+        check_name("unit", unit, UNITS)
+        if any(row["key"] == key for row in self.results):
+            raise UsageError(f"{self.name}: {key!r} is recorded twice")
+        low, high, n = (getattr(estimate, part, None) for part in ("low", "high", "n"))
+        value = float(getattr(estimate, "value", estimate))
+        row = {"key": key, "value": value, "low": low, "high": high, "n": n, "unit": unit, "split": split}
+        self.results.append(row | {"reported": reported, "to_check": to_check})
+        for name, text in _glued(row).items():
+            _glue(name, text)
+
+    def say(self, key: str, text: str) -> None:
+        """Glue ``text`` under ``key``: for a protocol's sentence, a device, a class's name."""
+        _glue(key, text)
+
+    def table(self) -> pd.DataFrame:
+        """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
+        return pd.DataFrame([_readable(row) for row in self.results])
+
+    def close(self) -> Path:
+        """Write ``result.json`` and show where the numbers come from.  Returns the file."""
+        if not self.results:
+            raise UsageError(f"{self.name}: nothing was recorded before close()")
+        content = {
+            "chapter": self.name,
+            "parameters": self.parameters,
+            "results": self.results,
+            "provenance": self._provenance(),
+            "inputs": {"modules": provenance.modules_in_use(), "corpora": self.corpora, "runs": self.runs},
+        }
+        place = result_file(self.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place.with_name(f".{place.name}.{os.getpid()}")
+        beside.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        os.replace(beside, place)
+        _show(f'<p class="provenance">{provenance.sentence(content)}</p>')
+        return place
+
+    def _provenance(self) -> dict[str, Any]:
+        devices = [run["device"] for run in self.runs.values() if run.get("device")]
+        trained = [run["seconds"] for run in self.runs.values() if run.get("seconds") is not None]
+        return {
+            "version": ferlib.__version__,
+            **provenance.commit(),
+            "synthetic": any(corpus["synthetic"] for corpus in self.corpora.values()),
+            "device": ", ".join(dict.fromkeys(devices)) or "cpu",
+            "seconds": round(time.monotonic() - self._began, 1),
+            "training_seconds": round(sum(trained), 1) if trained else None,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+
+
+BANNER = (
+    '<div class="admonition drawn"><p class="admonition-title">These faces are drawn</p>'
+    "<p>This page ran on <code>{corpus}</code>: faces drawn by this book's own rig, whose Action Units are "
+    "known exactly. No number here is a result on photographs of people.</p></div>"
+)
+
+
+def open_chapter(name: str, namespace: dict[str, Any]) -> Chapter:
+    """Open chapter ``name`` in the notebook whose ``globals()`` are ``namespace``.
+
+    Raises :class:`UsageError` where papermill brought a parameter that the notebook does not have,
+    or a value that is not of its type.
+    """
+    declared, injected = _declared(namespace.get("In", []))
+    for given in injected:
+        check_name(f"parameter of chapter {name}", given, declared)
+    values = {}
+    for parameter in declared.values():
+        try:
+            values[parameter.name] = namespace[parameter.name] = parameter.read(namespace[parameter.name])
+        except ValueError as error:
+            raise UsageError(f"{name}.{parameter.name}: {error}. Default: {parameter.default!r}") from None
+    chapter = Chapter(name, values)
+    print(card(chapter, declared))
+    return chapter
+
+
+def card(chapter: Chapter, declared: dict[str, Parameter]) -> str:
+    """The run card: which code, which parameters, and which of them differ from their defaults."""
+    where = provenance.commit()
+    commit = f"commit {where['commit']}" + (" with local changes" if where["dirty"] else "")
+    lines = [f"chapter {chapter.name}, ferlib {ferlib.__version__}, {commit}"]
+    for name, value in chapter.parameters.items():
+        default = declared[name].default
+        lines.append(f"  {name:<14} {value!r}" + (f"   (default {default!r})" if value != default else ""))
+    return "\n".join(lines)
+
+
+def result_file(name: str) -> Path:
+    """Where the result of chapter ``name`` goes: the builder's file, else ``results/`` of the checkout."""
+    chosen = os.environ.get(RESULT_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    try:
+        return paths.checkout() / "results" / f"{name}.json"
+    except FileNotFoundError:
+        return Path.cwd() / "results" / f"{name}.json"
+
+
+def _declared(history: list[str]) -> tuple[dict[str, Parameter], list[str]]:
+    """The parameters of a notebook from the cells it has run, and the names that papermill injected."""
+    declared: dict[str, Parameter] = {}
+    injected: list[str] = []
+    for source in history:
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:  # a magic
+            continue
+        if body and all(isinstance(node, ast.AnnAssign) and node.value for node in body):
+            declared = {p.name: p for p in map(_parameter, body)}
+        elif source.startswith("# Parameters"):  # papermill's own mark
+            injected = [node.targets[0].id for node in body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
+    return declared, injected
+
+
+def _parameter(node: Any) -> Parameter:
+    kind = ast.unparse(node.annotation)
+    check_name("type of a parameter", kind, KINDS)
+    return Parameter(node.target.id, kind, ast.literal_eval(node.value), "")
+
+
+def _told(run: Any) -> dict[str, Any]:
+    """Device and seconds of a run, as its ``run.json`` has them."""
+    file = paths.run(run.key) / "run.json"
+    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {"device": content.get("device"), "seconds": content.get("seconds"), "seed": content.get("seed")}
+
+
+def _glued(row: dict[str, Any]) -> dict[str, str]:
+    key, unit = row["key"], row["unit"]
+    texts = {key: spoken(row["value"], unit)}
+    if row["low"] is not None:
+        low, high = spoken(row["low"], unit), spoken(row["high"], unit)
+        texts |= {f"{key}_low": low, f"{key}_high": high}
+        texts[f"{key}_with_interval"] = f"{texts[key]} (95 % interval {low} to {high})"
+    if row["n"] is not None:
+        texts[f"{key}_n"] = f"{row['n']:,}"
+    return texts
+
+
+def _readable(row: dict[str, Any]) -> dict[str, str]:
+    unit, reported = row["unit"], row["reported"]
+    interval = "" if row["low"] is None else f"{spoken(row['low'], unit)} to {spoken(row['high'], unit)}"
+    paper = "" if reported is None else spoken(reported, unit) + (" (to check)" if row["to_check"] else "")
+    return {
+        "result": row["key"].replace("_", " "),
+        "reported": paper,
+        "ours": spoken(row["value"], unit),
+        "95 % interval": interval,
+        "n": "" if row["n"] is None else f"{row['n']:,}",
+        "measured on": row["split"] or "",
+    }
+
+
+def _glue(key: str, text: str) -> None:
+    if "IPython" in sys.modules:
+        from myst_nb import glue
+
+        glue(key, text, display=False)
+
+
+def _show(html: str) -> None:
+    if "IPython" in sys.modules:
+        from IPython.display import HTML, display
+
+        display(HTML(html))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars as Python numbers, for JSON."""
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,330 @@
+"""The runner and the builder of the book, on small chapters: fixtures in ``tests/notebooks``."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ferlib.book import build as building
+from ferlib.book import chapters, record
+from ferlib.book.build import Layout
+from ferlib.book.chapters import Wish
+from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
+from ferlib.config import DataError, UsageError
+
+HERE = Path(__file__).parent
+NOTEBOOKS = HERE / "notebooks"
+
+
+class Heard(Terminal):
+    """A terminal that remembers what was said."""
+
+    def __init__(self):
+        super().__init__(every_s=1e9)
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def task(name, folder, **more):
+    notebook = next(NOTEBOOKS.glob(f"*_{name}.ipynb"))
+    env = {"FERLIB_RESULT": str(folder / "result.json"), **more.pop("env", {})}
+    return Task(
+        name, notebook, folder / "notebook.ipynb", folder / f"{name}.log", cwd=folder, env=env, **more
+    )
+
+
+def mine():
+    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def ours(mark):
+    """Processes of any parent whose environment or command line names the folder ``mark``."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = " ".join(process.cmdline()) + process.environ().get("FERLIB_RESULT", "")
+            if str(mark) in told and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def gone(mark, within_s=10.0):
+    end = time.monotonic() + within_s
+    while ours(mark):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ runner
+
+
+def test_a_chapter_is_executed_and_writes_its_result(tmp_path):
+    done = list(run([task("small", tmp_path, parameters={"n_steps": 4})], Limits(), Heard()))
+    assert [t.name for t, _ in done] == ["small"]
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["parameters"] == {
+        "n_steps": 4,
+        "scale": 0.5,
+        "seeds": [0, 1],
+        "label": "sum",
+        "loud": False,
+    }
+    assert [(row["key"], row["value"]) for row in result["results"]] == [("total", 0.5 * (0 + 1 + 2 + 3))]
+    assert "book.record" in result["inputs"]["modules"]
+
+
+def test_a_kernel_that_never_answers_is_killed_and_another_one_tried(tmp_path):
+    terminal, count = Heard(), tmp_path / "starts"
+    silent = (sys.executable, str(NOTEBOOKS / "silent_kernel.py"))
+    limits = Limits(patience_s=6, kernel=silent)
+    env = {"SILENT_COUNT": str(count), "SILENT_STARTS": "1"}
+    list(run([task("small", tmp_path, env=env)], limits, terminal))
+    assert count.read_text() == "2"
+    assert len(terminal.lines) == 1
+    assert "the kernel did not answer" in terminal.lines[0]
+    assert "trying again (2/5)" in terminal.lines[0]
+    assert (tmp_path / "result.json").is_file()
+    assert gone(tmp_path)
+
+
+def test_a_kernel_that_never_answers_at_all_ends_in_an_error(tmp_path):
+    env = {"SILENT_COUNT": str(tmp_path / "starts"), "SILENT_STARTS": "9"}
+    limits = Limits(patience_s=5, attempts=1, kernel=(sys.executable, str(NOTEBOOKS / "silent_kernel.py")))
+    with pytest.raises(ChapterError, match=r"small was tried 1 times.*did not answer.*small\.log"):
+        list(run([task("small", tmp_path, env=env)], limits, Heard()))
+    assert gone(tmp_path)
+
+
+def test_a_failing_cell_is_told_with_its_error_and_the_log(tmp_path):
+    with pytest.raises(ChapterError, match=r"cell 4/4: ValueError: the nose is missing(.|\n)*failing\.log"):
+        list(run([task("failing", tmp_path)], Limits(), Heard()))
+    assert "before" in (tmp_path / "failing.log").read_text()
+
+
+def test_a_cell_that_crashes_its_kernel_is_not_tried_again(tmp_path):
+    terminal = Heard()
+    with pytest.raises(ChapterError, match="crashing failed at cell 2/2: DeadKernelError"):
+        list(run([task("crashing", tmp_path)], Limits(), terminal))
+    assert terminal.lines == []
+
+
+def test_a_chapter_over_its_time_is_stopped_with_its_workers(tmp_path):
+    with pytest.raises(ChapterError, match="took more than 8 s"):
+        list(run([task("sleeping", tmp_path)], Limits(chapter_s=8), Heard()))
+    assert "asleep" in (tmp_path / "sleeping.log").read_text()
+    assert gone(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------- parameters
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A checkout with one small chapter and an index page."""
+    return shelf_in(tmp_path / "checkout")
+
+
+def shelf_in(root):
+    book = root / "book"
+    (book / "profiles").mkdir(parents=True)
+    shutil.copy(NOTEBOOKS / "01_small.ipynb", book)
+    (book / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n  - file: 01_small\n")
+    (book / "index.md").write_text("# A small book\n\nSum: {glue:text}`01_small.ipynb::total:s`.\n")
+    (book / "profiles" / "tiny.yml").write_text("chapter_s: 100\nchapters:\n  small: {n_steps: 2}\n")
+    (root / "_config.yml").write_text("title: Small\nexecute:\n  execute_notebooks: 'off'\nlatex: {}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("small.n_step=3", r"'n_step'.*Did you mean 'n_steps'"),
+        ("small.n_steps=x", r"small\.n_steps.*'x' is not an int"),
+        ("small.n_steps=1.5", r"small\.n_steps.*'1.5' is not an int"),
+        ("small.scale=much", r"small\.scale.*'much' is not a float"),
+        ("small.loud=no", r"small\.loud.*'no' is not a bool"),
+        ("small.seeds=[0,x]", r"small\.seeds.*'x' is not an int"),
+        ("smal.n_steps=3", r"No chapter 'smal'.*Did you mean 'small'"),
+        ("n_steps=3", r"not of the form chapter\.name=value"),
+    ],
+)
+def test_a_wrong_assignment_is_refused_with_the_right_name(shelf, text, names):
+    with pytest.raises(UsageError, match=names):
+        chapters.plan(shelf / "book", Wish(assignments=(text,)))
+
+
+def test_values_are_read_by_their_type(shelf):
+    texts = (
+        "small.n_steps=7",
+        "small.scale=1e-3",
+        "small.seeds=[3, 4]",
+        "small.loud=True",
+        "small.label=a=b",
+    )
+    values = chapters.plan(shelf / "book", Wish(assignments=texts)).parameters["small"]
+    assert values == {"n_steps": 7, "scale": 0.001, "seeds": [3, 4], "loud": True, "label": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [("small: {n_step: 2}", "n_steps"), ("small: {loud: 0}", "not of type bool"), ("smal: {}", "'small'")],
+)
+def test_a_wrong_profile_is_refused_too(shelf, line, names):
+    (shelf / "book" / "profiles" / "paper.yml").write_text(f"chapters:\n  {line}\n")
+    with pytest.raises(UsageError, match=names):
+        chapters.plan(shelf / "book", Wish(profile="paper"))
+
+
+def test_a_corpus_goes_to_the_chapters_that_can_use_it(shelf):
+    made = chapters.plan(shelf / "book", Wish(corpus="fer2013"))
+    assert made.notes == ("small keeps its own corpora: it has no parameter 'corpus'",)
+    with pytest.raises(UsageError, match="Did you mean 'fer2013'"):
+        chapters.plan(shelf / "book", Wish(corpus="fer213"))
+
+
+def test_parameters_are_listed_with_type_default_and_meaning():
+    (first, *_) = chapters.parameters_of(NOTEBOOKS / "01_small.ipynb")
+    assert first == chapters.Parameter("n_steps", "int", 3, "how many numbers to add")
+
+
+# ----------------------------------------------------------------------------------------------- records
+
+
+def cells(injected):
+    return {"In": ["", "n_steps: int = 3  # how many", f"# Parameters\n{injected}"], "n_steps": 3}
+
+
+def test_plain_papermill_with_a_misspelt_parameter_is_refused_by_the_chapter():
+    with pytest.raises(UsageError, match="Did you mean 'n_steps'"):
+        record.open_chapter("small", cells("n_step = 5"))
+    with pytest.raises(UsageError, match="not of type int"):
+        record.open_chapter("small", cells("n_steps = 'x'") | {"n_steps": 2.5})
+
+
+def test_a_result_is_written_whole_with_what_it_stands_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FERLIB_RESULT", str(tmp_path / "deep" / "result.json"))
+    chapter = record.open_chapter("small", cells("n_steps = 3"))
+    assert "n_steps" in capsys.readouterr().out
+    chapter.record("accuracy", 0.72136, split="test", reported=0.721, to_check=True)
+    with pytest.raises(UsageError, match="recorded twice"):
+        chapter.record("accuracy", 0.5)
+    assert chapter.table().loc[0, "ours"] == "72.1 %"
+    assert chapter.table().loc[0, "reported"] == "72.1 % (to check)"
+    written = json.loads(chapter.close().read_text())
+    assert written["results"][0]["value"] == 0.72136
+    assert {"version", "commit", "dirty", "synthetic", "device", "seconds", "date"} <= set(
+        written["provenance"]
+    )
+    assert [f.name for f in (tmp_path / "deep").iterdir()] == ["result.json"]
+
+
+# ------------------------------------------------------------------------------------------------- build
+
+
+def build(root, out, wish=None):
+    terminal = Heard()
+    page = building.build(Layout(root, out), wish or Wish(), terminal=terminal)
+    return page, "\n".join(terminal.lines)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A small book, built once; tests that spoil it copy it first."""
+    root = shelf_in(tmp_path_factory.mktemp("built") / "checkout")
+    page, said = build(root, root)
+    assert "small: executed" in said
+    assert "Sum: 1.5" in page.read_text().replace('<span class="pasted-text">', "").replace("</span>", "")
+    return root
+
+
+def test_a_second_build_with_nothing_changed_runs_nothing(built):
+    began = time.monotonic()
+    _, said = build(built, built)
+    assert said == "small: nothing changed\npages: nothing changed"
+    assert time.monotonic() - began < 15
+
+
+def test_deleted_and_edited_outputs_are_made_again(built):
+    page = built / "_build" / "html" / "index.html"
+    page.write_text("spoilt")
+    result = built / "results" / "small.json"
+    result.unlink()
+    _, said = build(built, built)
+    assert "small: nothing changed\npages: rendering" in said
+    assert "Sum" in page.read_text()
+    assert json.loads(result.read_text())["chapter"] == "small"
+
+
+def test_only_what_changed_is_executed_again(built, monkeypatch):
+    _, said = build(built, built, Wish(assignments=("small.n_steps=5",)))
+    assert "small: executed" in said
+    assert json.loads((built / "results" / "small.json").read_text())["results"][0]["value"] == 5.0
+    done = next((built / "_build" / "chapters" / "small").iterdir()) / "result.json"
+    content = done.read_text()
+    done.write_text(content.replace("5.0", "6.0"))
+    assert building.stale(done.parent) == ["its result.json was changed or lost"]
+    done.write_text(content)
+    assert building.stale(done.parent) == []
+    monkeypatch.setattr("ferlib.config.code_digest", lambda modules: "other")
+    assert building.stale(done.parent)[0].startswith("module ")
+
+
+def test_two_builds_in_one_folder_do_not_meet(shelf):
+    with (
+        building.locked(Layout(shelf, shelf)),
+        pytest.raises(DataError, match=rf"Another build is at work in .*process {os.getpid()}"),
+    ):
+        build(shelf, shelf)
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(shelf, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file"):
+        build(shelf, tmp_path / "file")
+
+
+def test_a_chapter_without_close_is_refused(shelf):
+    shutil.copy(NOTEBOOKS / "05_open.ipynb", shelf / "book")
+    with pytest.raises(ChapterError, match=r"without chapter\.close\(\)"):
+        build(shelf, shelf, Wish(only="open"))
+
+
+# ------------------------------------------------------------------------------------------------- kills
+
+
+def start(root):
+    command = [sys.executable, "-m", "ferlib.cli", "book", "build", "--only", "small"]
+    return subprocess.Popen(command, cwd=root, start_new_session=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["the process", "its group"])
+@pytest.mark.parametrize("after_s", [1.0, 4.0])
+def test_a_killed_build_leaves_no_process_and_no_damage(shelf, kill, after_s):
+    process = start(shelf)
+    time.sleep(after_s)
+    kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert gone(shelf)
+    for folder in (shelf / "_build" / "chapters").glob("*/*"):
+        assert building.stale(folder) == []
+
+
+def test_ctrl_c_stops_cleanly(shelf):
+    process = start(shelf)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert gone(shelf)
