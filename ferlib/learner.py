@@ -87,7 +87,7 @@ class Learner:
         self.average = Average(self.net, self.recipe.averaging) if self.recipe.averaging else None
         self.feed = batches.feed(train.images, fabric.device, settings.stream, settings.workers)
         self.labels = torch.from_numpy(train.labels).to(fabric.device)
-        self.rows = torch.from_numpy(train.table["row"].to_numpy(np.int64)).to(fabric.device)
+        self.rows = batches.as_tensor(train.table["row"].to_numpy(np.int64)).to(fabric.device)
 
     @property
     def evaluated(self) -> nn.Module:

@@ -80,8 +80,9 @@ def macro_f1(predictions: pd.DataFrame, rng: np.random.Generator) -> Estimate:
 def per_class_recall(predictions: pd.DataFrame, rng: np.random.Generator) -> dict[str, Estimate]:
     """For each class that occurs: fraction of its images that are named so."""
     shares = confusion(predictions, rng)
-    same = shares[shares["truth"] == shares["predicted"]]
-    return {row.truth: Estimate(row.value, row.low, row.high, row.n, row.unit) for row in same.itertuples()}  # type: ignore[misc]
+    same = shares[shares["truth"] == shares["predicted"]].set_index("truth")
+    rows: dict[Any, Any] = same[["value", "low", "high", "n", "unit"]].to_dict("index")
+    return {str(truth): Estimate(**row) for truth, row in rows.items()}
 
 
 def confusion(predictions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def confusion_counts(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def ece(predictions: pd.DataFrame, rng: np.random.Generator, n_bins: int = N_BINS) -> Estimate:
-    """Expected calibration error: ``sum_b (n_b / n) |accuracy_b - confidence_b|`` over bins of confidence.
+    """Expected calibration error: ``sum_b (n_b / n) |accuracy_b - confidence_b|`` over bins.
 
     Guo et al. 2017, "On calibration of modern neural networks", eq. 3; bins are (low, high].
     Its interval is of the biased estimate: resampling adds noise to every bin, and noise adds to an error.
@@ -152,9 +153,8 @@ def _read(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]
         raise DataError("No prediction to measure")
     truth = pd.Index(names).get_indexer(pd.Index(predictions["truth"]))
     if (truth < 0).any():
-        raise DataError(
-            f"Truths without a probability column: {sorted(set(predictions['truth']) - set(names))}"
-        )
+        unknown = sorted(set(predictions["truth"]) - set(names))
+        raise DataError(f"Truths without a column of probabilities: {unknown}")
     return truth, predictions[names].to_numpy().argmax(axis=1), names
 
 
@@ -177,7 +177,7 @@ def _bootstrap(
     predictions: pd.DataFrame,
     rng: np.random.Generator,
 ) -> Estimate:
-    """``measure`` of the total of ``sums`` (N, D), with a percentile interval (Efron & Tibshirani 1993, ch. 13).
+    """``measure`` of the total of ``sums`` (N, D), with percentiles (Efron & Tibshirani 1993, ch. 13).
 
     measure : (R, D) totals -> (R,) values.
     """
@@ -206,7 +206,7 @@ def _resampled(
 
 
 def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles over the first axis that enclose ``LEVEL`` of the values; a resample without a class is left out."""
+    """Percentiles over the first axis that enclose ``LEVEL`` of the values; NaN are left out."""
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail], axis=0)
     return low, high

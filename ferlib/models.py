@@ -161,4 +161,4 @@ def build(name: str, settings: dict[str, Any]) -> nn.Module:
 
 def n_parameters(model: nn.Module) -> int:
     """How many numbers training fits."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return sum(p.numel() for p in model.parameters())

@@ -54,7 +54,7 @@ class Run:
 
     @functools.cached_property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: its number, learning rate, loss and accuracy on train and val, seconds, images/s."""
+        """One row an epoch: its number, learning rate, loss and accuracy of train and val, seconds."""
         return pd.read_csv(self.path / HISTORY)
 
     @functools.cached_property
