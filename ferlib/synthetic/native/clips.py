@@ -1,0 +1,100 @@
+"""What the three micro-expression corpora have in common: which AUs act, on which side, how long and how strongly."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+
+from ferlib.synthetic import dynamics
+from ferlib.synthetic.native.plan import U_OF, Size, Take, peak_of
+
+Codes = dict[tuple[int, str], float]
+"""(AU number, side ``L``, ``R`` or ``""``) -> level."""
+
+RECIPES: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {
+    "happiness": ((5, (12,)), (3, (6, 12)), (1, (6,)), (1, (12, 14))),
+    "disgust": ((5, (4, 7)), (3, (4,)), (2, (9,)), (2, (10,)), (2, (4, 10)), (1, (4, 7, 9)), (1, (7, 10))),
+    "surprise": ((4, (1, 2)), (2, (5,)), (2, (2,)), (1, (1, 2, 25)), (1, (1, 2, 5))),
+    "repression": ((4, (15,)), (3, (17,)), (2, (15, 17)), (1, (12, 17)), (1, (14, 17))),
+    "sadness": ((3, (1,)), (1, (1, 4)), (1, (15,))),
+    "fear": ((1, (1, 2, 4)), (1, (20,)), (1, (1, 4))),
+    "anger": ((3, (4, 7)), (2, (4,)), (2, (7,)), (1, (23,)), (1, (4, 24))),
+    "contempt": ((4, (14,)), (1, (12,))),
+    "others": ((4, (4,)), (3, (14,)), (2, (4, 14)), (2, (7,)), (1, (2,)), (1, (17, 24)), (1, (18,)), (1, (4, 7, 17))),
+}
+"""Emotion -> (weight, AUs): after table 1 of Yan et al. 2014 (CASME II) and Davison et al. 2018 (SAMM); the weights
+are this book's own."""
+
+ONE_SIDED = (2, 10, 12, 14)
+ONE_SIDED_SHARE = 0.3
+BLINK_SHARE = 0.15  # of the clips; people blink less while they suppress an expression
+DRIFT_DEG = 0.7
+
+
+def draw_codes(emotion: str, rng: np.random.Generator) -> Codes:
+    """AUs at intensity A or B (level 1 or 2) of one micro-expression, some on one side of the face only."""
+    weights, recipes = zip(*RECIPES[emotion], strict=True)
+    aus = recipes[rng.choice(len(recipes), p=np.array(weights) / sum(weights))]
+    codes: Codes = {}
+    for number in aus:
+        one_sided = number in ONE_SIDED and rng.random() < ONE_SIDED_SHARE
+        side = str(rng.choice(["L", "R"])) if one_sided else ""
+        codes[number, side] = 1.0 if rng.random() < 0.3 else 2.0
+    return codes
+
+
+def code_text(codes: Codes) -> str:
+    """``4+L10``: the notation of CASME II's workbook, without intensities."""
+    return "+".join(f"{side}{number}" for number, side in codes)
+
+
+def lengths(n: int, median: int, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) clip lengths in frames: log-normal quantiles around ``median``, cut to [low, high], in random order."""
+    z = np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
+    sd = np.log(high / median) / 2.2
+    return rng.permutation(np.clip(np.round(median * np.exp(sd * z)), low, high).astype(int))
+
+
+def stored(n_frames: int, every: int, always: tuple[int, ...] = ()) -> np.ndarray:
+    """Positions of the frames that are stored: each ``every``-th, the last one and those of ``always``."""
+    return np.unique([*range(0, n_frames, every), n_frames - 1, *always])
+
+
+def draw_take(
+    codes: Codes, n_frames: int, apex: int, fps: float, size: Size, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One clip: positions stored (T,), levels (T, U, 2) and drift (T, 3) of its frames.
+
+    The strength of each AU varies a little around its letter and between the sides; some clips contain a blink.
+    """
+    peak = peak_of(codes) * rng.uniform(0.8, 1.2, (len(U_OF), 1)) * rng.uniform(0.9, 1.1, (len(U_OF), 2))
+    levels = dynamics.micro(peak, n_frames, apex, rng)
+    if rng.random() < BLINK_SHARE:
+        lids = dynamics.blink(n_frames, fps, int(rng.integers(n_frames)), rng)
+        levels[:, U_OF[45]] = np.maximum(levels[:, U_OF[45]], lids[:, None])
+    drift = dynamics.drift(n_frames, fps, DRIFT_DEG, rng)
+    kept = stored(n_frames, size.every, (apex,))
+    return kept, levels[kept], drift[kept]
+
+
+def deal(emotions: list[str], counts: np.ndarray, reserved: dict[int, str], rng: np.random.Generator) -> list[list[str]]:
+    """Share ``emotions`` out over people who get ``counts`` clips each.
+
+    reserved : person -> the only emotion that this person shows (needs enough of it).
+    Each other person gets at least one emotion that is nobody's reserved one.  Returns a list a person.
+    """
+    common = set(reserved.values())
+    left = [emotions[i] for i in rng.permutation(len(emotions))]
+    hands: list[list[str]] = [[] for _ in counts]
+    for person, emotion in reserved.items():
+        for _ in range(counts[person]):
+            left.remove(emotion)
+            hands[person].append(emotion)
+    for person, hand in enumerate(hands):
+        if person not in reserved and counts[person]:
+            hand.append(left.pop(next(i for i, e in enumerate(left) if e not in common)))
+    for person, hand in enumerate(hands):
+        for _ in range(counts[person] - len(hand)):
+            hand.append(left.pop())
+    return hands

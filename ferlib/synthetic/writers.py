@@ -1,0 +1,122 @@
+"""Drawn corpora in the native layouts of the real ones, each marked by a ``DRAWN.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ferlib.labels import DRAWN_AUS, FER2013_CODES
+from ferlib.synthetic.camera import draw_scenes
+from ferlib.synthetic.expressions import draw_expressions
+from ferlib.synthetic.people import draw_people, seeds_of, uniforms
+from ferlib.synthetic.render import draw_faces
+
+FER2013_SHARES = np.array([4953, 547, 5121, 8989, 6077, 4002, 6198]) / 35887
+FER2013_NOISE = 0.04  # share of drawn labels replaced by another class, as in the crowd labels of the original
+_USAGES = ("Training", "PublicTest", "PrivateTest")
+_CHUNK = 250
+
+
+def _workers() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _plan_fer2013(n_images: int, seed: int) -> pd.DataFrame:
+    """One row a picture: row, Usage, person, shown emotion, label; people are disjoint between usages."""
+    rows = np.arange(n_images)
+    u = uniforms(seeds_of("fer2013-plan", seed, rows), "plan", 4).T
+    edges = np.round(n_images * np.array([0.8, 0.9])).astype(int)
+    usage = np.searchsorted(edges, rows, side="right")
+    starts, ends = np.array([0, *edges]), np.array([*edges, n_images])
+    crowd = np.maximum((ends - starts) // 3, 1)
+    person = starts[usage] + (u[0] * crowd[usage]).astype(int)
+    shown = np.searchsorted(np.cumsum(FER2013_SHARES)[:-1], u[1], side="right")
+    label = np.where(u[2] < FER2013_NOISE, (u[3] * 7).astype(int), shown)
+    return pd.DataFrame({"row": rows, "Usage": np.array(_USAGES)[usage], "person": person,
+                         "shown": np.array(FER2013_CODES)[shown], "emotion": label})  # fmt: skip
+
+
+def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
+    """Grey pictures (N, size, size) uint8 and the truth table of one chunk of the plan."""
+    plan, seed, size = job
+    torch.set_num_threads(1)
+    people = draw_people("fer2013", seed, plan["person"].to_numpy())
+    own = seeds_of("fer2013-face", seed, plan["row"].to_numpy())
+    levels = draw_expressions(plan["shown"].tolist(), own, "wild")
+    scenes = draw_scenes(own, "wild")
+    drawn = draw_faces(people, levels, scenes, size)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    grey = torch.einsum("nchw,c->nhw", drawn.images.float(), weights).round().to(torch.uint8)
+    sides = [f"{au}_{side}" for au in DRAWN_AUS for side in ("left", "right")]
+    points = [f"{axis}{i}" for i in range(drawn.landmarks.shape[1]) for axis in "xy"]
+    measured = np.concatenate([levels.reshape(len(plan), -1), drawn.pose.numpy(), drawn.landmarks.numpy().reshape(len(plan), -1)], 1)
+    numbers = pd.DataFrame(measured, columns=[*sides, "yaw", "pitch", "roll", *points])
+    truth = pd.concat([plan.reset_index(drop=True), people.attributes(), numbers], axis=1)
+    return grey.numpy(), truth
+
+
+def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int | None = None) -> Path:
+    """Draws a corpus in FER2013's layout into the new folder ``out`` and returns it.
+
+    ``fer2013.csv`` has FER2013's columns, class shares and usages (8:1:1, no person in two); ``DRAWN.json`` marks it;
+    ``truth.parquet`` holds what no photographed corpus has: person, shown emotion, AU levels left and right, pose and
+    landmarks (x0, y0 ... in px) of each row.  The result does not depend on ``workers`` (default: one a core).
+    Raises ``FileExistsError`` when ``out`` exists.
+    """
+    out = Path(out)
+    if out.exists():
+        raise FileExistsError(f"{out} exists already. Remove it or choose another folder.")
+    plan = _plan_fer2013(n_images, seed)
+    jobs = [(plan.iloc[i : i + _CHUNK], seed, 48) for i in range(0, n_images, _CHUNK)]
+    with ProcessPoolExecutor(workers or _workers(), mp_context=get_context("spawn"),
+                             initializer=torch.set_num_threads, initargs=(1,)) as pool:  # fmt: skip
+        parts = list(pool.map(_draw_fer2013, jobs))
+    images = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
+    truth = pd.concat([table for _, table in parts], ignore_index=True)
+    settings = {"n_images": n_images, "size": 48, "setting": "wild", "label_noise": FER2013_NOISE}
+    with _new_folder(out) as folder:
+        table = pd.DataFrame({"emotion": plan["emotion"], "pixels": [" ".join(map(str, row)) for row in images.tolist()],
+                              "Usage": plan["Usage"]})  # fmt: skip
+        table.to_csv(folder / "fer2013.csv", index=False)
+        truth.to_parquet(folder / "truth.parquet", index=False)
+        _mark(folder, "fer2013", seed, settings)
+    return out
+
+
+def _mark(folder: Path, corpus: str, seed: int, settings: dict) -> None:
+    """Writes ``DRAWN.json``, the marker that tells a drawn corpus from a photographed one."""
+    try:
+        ferlib = version("ferlib")
+    except PackageNotFoundError:
+        ferlib = "unknown"
+    record = {"corpus": corpus, "synthetic": True, "settings": settings, "seed": seed, "ferlib": ferlib}
+    (folder / "DRAWN.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+class _new_folder:
+    """A temporary folder beside ``out`` that takes its name when the block ends well and vanishes when it does not."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def __enter__(self) -> Path:
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.out.parent))
+        return self.folder
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            self.folder.chmod(0o755)
+            self.folder.rename(self.out)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
