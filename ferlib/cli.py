@@ -57,6 +57,84 @@ def book_params(chapter: Annotated[str | None, typer.Argument(help="One; all wit
     print(chapters.listing(paths.checkout() / "book", chapter))
 
 
+@corpus_app.command("list")
+def corpus_list() -> None:
+    """Which corpora there are, which are prepared, and where to apply for the others."""
+    from ferlib.datasets import listing
+
+    print(listing.corpora())
+
+
+@corpus_app.command("make")
+def corpus_make(
+    name: Annotated[str, typer.Argument(help="A corpus, or all.")],
+    size: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    subjects: Annotated[int | None, typer.Option(help="How many people.")] = None,
+    images: Annotated[int | None, typer.Option(help="How many images.")] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Only write the native layout into this folder.")] = None,
+) -> None:
+    """Draw a corpus in its native layout; without --out also prepare it, as synthetic-NAME."""
+    from ferlib import datasets
+
+    names = list(datasets.writers()) if name == "all" else [name]
+    for one in names:
+        into = out / one if out is not None and name == "all" else out
+        tree = datasets.make(one, size, subjects, images, seed, into)
+        print(tree if out is not None else datasets.prepare(one, tree)[0])
+
+
+@corpus_app.command("check")
+def corpus_check(
+    name: Annotated[str, typer.Argument(help="A corpus, as `ferlib corpus list` names it.")],
+    path: Annotated[Path | None, typer.Argument(help="Its native layout; by default the home's.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on notices too.")] = False,
+    votes: Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv.")] = None,
+) -> None:
+    """List everything that is wrong with a corpus, with file, line and reason."""
+    from ferlib import datasets
+
+    given = _given(votes=votes)
+    reports = datasets.check_home(name) if path is None else [datasets.check(name, path, **given)]
+    for report in reports:
+        print(report.text())
+    raise typer.Exit(max(report.exit_code(strict) for report in reports))
+
+
+@corpus_app.command("prepare")
+def corpus_prepare(
+    name: Annotated[str, typer.Argument(help="A corpus, as `ferlib corpus list` names it.")],
+    source: Annotated[Path, typer.Option(help="Your copy, in its native layout.")],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out what is bad, and list it.")] = False,
+    votes: Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv.")] = None,
+) -> None:
+    """Read a corpus in its native layout and store it, whole or not at all."""
+    from ferlib import datasets
+
+    place, report = datasets.prepare(name, source, skip_bad, **_given(votes=votes))
+    print(report.text(limit=10))
+    if report.problems:
+        print(f"Left out: {place / 'left_out.csv'}")
+    print(place)
+
+
+def _given(**options: Path | None) -> dict[str, Path]:
+    """The options that were given: a corpus that does not know one says so."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@app.command("home")
+def home_command(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what killed processes left behind.")] = False,
+) -> None:
+    """What lies where, and how large it is."""
+    from ferlib.datasets import listing
+
+    if prune:
+        print(listing.prune())
+    print(listing.home())
+
+
 def main() -> None:
     """Run the command line.  Exit codes: 0 done, 1 the data or result is bad, 2 the call is wrong."""
     try:

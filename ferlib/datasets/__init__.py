@@ -4,8 +4,82 @@
 ``check`` and ``prepare`` read a native layout through the module of that corpus.
 """
 
-from ferlib.datasets.base import FaceSet, load
-from ferlib.datasets.report import Finding, Report
-from ferlib.datasets.store import open_store, read_manifest, write_store
+from __future__ import annotations
 
-__all__ = ["FaceSet", "Finding", "Report", "load", "open_store", "read_manifest", "write_store"]
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+from ferlib import paths
+from ferlib.config import DataError, UsageError, check_name
+from ferlib.datasets.base import FaceSet, load
+from ferlib.datasets.drawn import make, writers
+from ferlib.datasets.native import Reading, drawn_mark, store_reading, stored_name
+from ferlib.datasets.report import Finding, Report
+from ferlib.datasets.store import is_prepared, open_store, read_manifest, verify_store, write_store
+from ferlib.labels import DRAWN_PREFIX
+
+__all__ = [
+    "FaceSet", "Finding", "Report", "check", "check_home", "drawn_mark", "ensure", "is_prepared", "load",
+    "make", "open_store", "prepare", "read_manifest", "stored_name", "verify_store", "write_store", "writers",
+]  # fmt: skip
+
+READERS = ("fer2013",)
+"""Corpora whose native layout can be read; each is a module of this package with ``read(source, ...)``."""
+
+
+def _read(name: str, source: Path, options: dict[str, Any]) -> Reading:
+    plain = check_name("corpus", name.removeprefix(DRAWN_PREFIX), READERS)
+    module = importlib.import_module(f"ferlib.datasets.{plain}")
+    unknown = set(options) - set(inspect.signature(module.read).parameters)
+    if unknown:
+        raise UsageError(f"{plain} takes no --{', --'.join(sorted(unknown))}")
+    return module.read(source, **options)
+
+
+def check(name: str, source: Path, **options: Any) -> Report:
+    """Read the native layout at ``source`` and say what is wrong with it; stores nothing."""
+    return _read(name, source, options).report
+
+
+def check_home(name: str) -> list[Report]:
+    """Check what the home holds of corpus ``name``: its store, its drawn store, and its drawn native layout.
+
+    Raises ``DataError`` with the next command where it holds nothing.
+    """
+    plain = check_name("corpus", name.removeprefix(DRAWN_PREFIX), READERS)
+    names = (DRAWN_PREFIX + plain,) if name != plain else (plain, DRAWN_PREFIX + plain)
+    reports = [verify_store(found) for found in names if is_prepared(found)]
+    if paths.drawn(plain).is_dir():
+        reports.append(check(plain, paths.drawn(plain)))
+    if not reports:
+        raise DataError(
+            f"The home {paths.home()} holds no {name}. Check your copy:  ferlib corpus check {name} PATH\n"
+            f"or draw it:  ferlib corpus make {plain}"
+        )
+    return reports
+
+
+def prepare(name: str, source: Path, skip_bad: bool = False, **options: Any) -> tuple[Path, Report]:
+    """Read the native layout at ``source`` and store it.  Returns the store's folder and the report.
+
+    A tree that bears a ``DRAWN.json`` is stored as ``synthetic-<name>``.  Raises ``DataError`` where there
+    are
+    problems, unless ``skip_bad``; then nothing, or all that is good, is stored.
+    """
+    stored_name(name, source)  # refuses a wrong name before the long reading
+    reading = _read(name, source, options)
+    return store_reading(name, source, reading, skip_bad), reading.report
+
+
+def ensure(name: str) -> Path:
+    """The folder of the prepared corpus ``name``; a missing ``synthetic-*`` one is drawn first.
+
+    Raises ``DataError`` with the next command where a real corpus is not prepared.
+    """
+    if not is_prepared(name) and name.startswith(DRAWN_PREFIX):
+        plain = name.removeprefix(DRAWN_PREFIX)
+        return prepare(plain, make(plain))[0]
+    read_manifest(name)
+    return paths.corpus(name)

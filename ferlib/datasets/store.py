@@ -9,9 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,11 @@ import pandas as pd
 import ferlib
 from ferlib import paths
 from ferlib.config import DataError
+from ferlib.datasets.atomic import aside, replacing
+from ferlib.datasets.report import Report
 from ferlib.labels import DRAWN_PREFIX, EMOTIONS, SPLITS
 
-IMAGES, TABLE, MANIFEST = "images.npy", "table.parquet", "manifest.json"
-LOCK_WAIT_S = 600.0
+IMAGES, TABLE, MANIFEST, LEFT_OUT = "images.npy", "table.parquet", "manifest.json", "left_out.csv"
 
 
 def table_schema() -> Any:
@@ -77,20 +76,9 @@ def write_store(
             f"(this one says synthetic={manifest['synthetic']})"
         )
     table = _checked(name, table)
-    import filelock  # not needed to read a store
-
-    paths.corpora().mkdir(parents=True, exist_ok=True)
-    place = paths.corpus(name)
-    with filelock.FileLock(place.with_name(f".{name}.lock"), timeout=LOCK_WAIT_S):
-        _tidy(place)
-        fresh = place.with_name(f".{name}.{os.getpid()}.tmp")
-        fresh.mkdir()
-        try:
-            _fill(fresh, name, images, table, manifest)
-            _swap(fresh, place)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    return place
+    with replacing(paths.corpus(name)) as fresh:
+        _fill(fresh, name, images, table, manifest)
+    return paths.corpus(name)
 
 
 def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -126,14 +114,13 @@ def _fill(
         "counts": counts,
         "ferlib": ferlib.__version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "left_out": [],
         **manifest,
         "digest": seen.hexdigest(),
     }
     (folder / MANIFEST).write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
-    for file in (folder / TABLE, folder / MANIFEST):
-        with file.open("rb+") as opened:
-            os.fsync(opened.fileno())
-    _sync_folder(folder)
+    if manifest.get("left_out"):
+        pd.DataFrame(manifest["left_out"]).to_csv(folder / LEFT_OUT, index=False)
 
 
 def _write_images(
@@ -146,7 +133,7 @@ def _write_images(
     written = 0
     with file.open("wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
-        seen.update(json.dumps(header).encode())
+        seen.update(_header((n_images, height, width)))
         chunk: np.ndarray | None = first
         while chunk is not None:
             if chunk.dtype != np.uint8 or chunk.shape[1:] != (height, width):
@@ -158,55 +145,20 @@ def _write_images(
             out.write(content)
             written += len(chunk)
             chunk = next(chunks, None)
-        out.flush()
-        os.fsync(out.fileno())
     if written != n_images:
         raise DataError(f"{name}: {written} images for {n_images} table rows")
     return height, width
 
 
-def _aside(place: Path) -> Path:
-    return place.with_name(f".{place.name}.old")
-
-
-def _swap(fresh: Path, place: Path) -> None:
-    """Put ``fresh`` into ``place``.  After a kill between the renames readers find the old store aside."""
-    if place.exists():
-        os.rename(place, _aside(place))
-    os.rename(fresh, place)
-    _sync_folder(place.parent)
-    shutil.rmtree(_aside(place), ignore_errors=True)
-
-
-def _tidy(place: Path) -> None:
-    """Undo what a killed writer of ``place`` left behind.  Call under its lock."""
-    if _aside(place).exists():
-        if place.exists():
-            shutil.rmtree(_aside(place))
-        else:
-            os.rename(_aside(place), place)
-    for left in place.parent.glob(f".{place.name}.*.tmp"):
-        shutil.rmtree(left)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open a folder
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def is_prepared(name: str) -> bool:
     """Whether a store of that name can be opened."""
-    return any((folder / MANIFEST).is_file() for folder in (paths.corpus(name), _aside(paths.corpus(name))))
+    return any((folder / MANIFEST).is_file() for folder in (paths.corpus(name), aside(paths.corpus(name))))
 
 
 def read_manifest(name: str) -> dict[str, Any]:
     """The manifest of the store ``name``.  Raises ``DataError`` with the next command where there is none."""
     place = paths.corpus(name)
-    for folder in (place, _aside(place), place):
+    for folder in (place, aside(place), place):
         try:
             return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -225,7 +177,7 @@ def open_store(name: str) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
     while True:
         manifest = read_manifest(name)
         place = paths.corpus(name)
-        folder = place if (place / MANIFEST).is_file() else _aside(place)
+        folder = place if (place / MANIFEST).is_file() else aside(place)
         try:
             images = np.load(folder / IMAGES, mmap_mode="r")
             table = pd.read_parquet(folder / TABLE)
@@ -242,15 +194,35 @@ def open_store(name: str) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
     return images, table, manifest
 
 
-def verify_store(name: str) -> bool:
-    """Whether the content of the store still has the digest of its manifest.  Reads every byte."""
-    images, table, manifest = open_store(name)
-    header = {"descr": "|u1", "fortran_order": False, "shape": images.shape}
-    seen = hashlib.sha256(json.dumps(header).encode())
+def verify_store(name: str) -> Report:
+    """Read every byte of the store and compare with its manifest; never raises on damage."""
+    report = Report(name, paths.corpus(name))
+    try:
+        images, table, manifest = open_store(name)
+    except DataError as error:
+        report.problem(paths.corpus(name), None, str(error))
+        return report
+    seen = hashlib.sha256(_header(images.shape))
     for start in range(0, len(images), 4096):
         seen.update(np.ascontiguousarray(images[start : start + 4096]).data)
     seen.update(table.to_csv(index=False).encode())
-    return seen.hexdigest() == manifest["digest"]
+    if seen.hexdigest() != manifest["digest"]:
+        report.problem(
+            MANIFEST, None, f"the content has not the digest it was stored with. {_how_to_make(name)}"
+        )
+    report.counts |= {"images": len(images)}
+    for column, counts in manifest["counts"].items():
+        report.counts |= {f"{column} {value}": n for value, n in counts.items()}
+    if manifest["left_out"]:
+        report.notice(
+            LEFT_OUT, None, f"{len(manifest['left_out']):,} bad rows were left out when it was prepared"
+        )
+    return report
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What the digest says of the images before their bytes."""
+    return json.dumps({"descr": "|u1", "fortran_order": False, "shape": list(shape)}).encode()
 
 
 def _how_to_make(name: str) -> str:

@@ -1,0 +1,70 @@
+"""Draw a corpus with the rig where its store is wanted and missing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from ferlib import paths
+from ferlib.config import DataError, UsageError, check_name
+from ferlib.datasets.atomic import replacing
+from ferlib.datasets.native import DRAWN
+from ferlib.labels import CORPORA, DRAWN_PREFIX
+
+SIZES: dict[str, dict[str, dict[str, int]]] = {
+    "fer2013": {"quick": {"n_images": 6000}, "full": {"n_images": 35_887}},
+}
+"""What ``--size`` means for each corpus, in the parameters of its writer."""
+
+
+def writers() -> dict[str, Callable[..., Path]]:
+    """Corpus name -> function of the rig that writes its native layout: ``write_<name>(out, ..., seed)``."""
+    from ferlib.synthetic import writers as rig
+
+    names = (*CORPORA, "probe")
+    return {name: getattr(rig, f"write_{name}") for name in names if hasattr(rig, f"write_{name}")}
+
+
+def make(
+    name: str,
+    size: str = "quick",
+    n_subjects: int | None = None,
+    n_images: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> Path:
+    """Draw the native layout of corpus ``name``; returns its folder, which bears a ``DRAWN.json``.
+
+    size : ``quick`` or ``full``; n_subjects and n_images replace its numbers where the corpus has such.
+    out : the folder, new, empty or drawn before; by default ``paths.drawn(name)``.
+
+    Raises ``UsageError`` for names, sizes and scales that do not exist, ``DataError`` where ``out`` holds
+    something that was not drawn.
+    """
+    known = writers()
+    name = check_name("corpus that the rig draws", name.removeprefix(DRAWN_PREFIX), known)
+    check_name("size", size, ("quick", "full"))
+    takes = inspect.signature(known[name]).parameters
+    scale: dict[str, object] = dict(SIZES.get(name, {}).get(size, {}))
+    if "size" in takes:
+        scale["size"] = size
+    for option, value in (("n_subjects", n_subjects), ("n_images", n_images)):
+        if value is None:
+            continue
+        if option not in takes:
+            raise UsageError(f"--{option[2:]} means nothing for {name}; it takes {', '.join(takes)}")
+        if value < 1:
+            raise UsageError(f"--{option[2:]} {value}: at least 1")
+        scale[option] = value
+    out = paths.drawn(name) if out is None else out.absolute()
+    if out.is_dir() and any(out.iterdir()) and not (out / DRAWN).is_file():
+        raise DataError(f"{out} holds something that was not drawn. Give a new folder:  --out DIR")
+    with replacing(out) as fresh:
+        written = known[name](fresh / "tree", seed=seed, **scale)  # a writer makes its own new folder
+        for child in list(written.iterdir()):
+            child.rename(fresh / child.name)
+        written.rmdir()
+        if not (fresh / DRAWN).is_file():
+            raise DataError(f"The writer of {name} left no {DRAWN}; nothing was kept")
+    return out
