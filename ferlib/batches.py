@@ -54,6 +54,7 @@ class Streamed:
             batch_size=None,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else it draws a number that dropout would have drawn
             # a memory map is shared by forked workers, but pickled whole for spawned ones
             multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
         )

@@ -94,20 +94,17 @@ def confusion(predictions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFra
     sums = _confusion_sums(predictions)
     counts = sums.sum(axis=0).reshape(len(names), len(names))  # (K, K)
     totals, n, unit = _resampled(sums, predictions, rng)
-    tables = totals.reshape(-1, len(names), len(names))
-    with np.errstate(invalid="ignore"):
-        shares = tables / tables.sum(axis=2, keepdims=True)
-    low, high = _interval(shares)
-    return pd.DataFrame(
-        [
-            {
-                "truth": names[t], "predicted": names[p], "count": int(counts[t, p]),
-                "value": counts[t, p] / counts[t].sum(), "low": low[t, p], "high": high[t, p],
-                "n": n, "unit": unit,
-            }
-            for t in range(len(names)) for p in range(len(names)) if counts[t].sum() > 0
-        ]
-    )  # fmt: skip
+    rows = []
+    for t in np.flatnonzero(counts.sum(axis=1)):
+        drawn = totals.reshape(-1, len(names), len(names))[:, t]  # (R, K)
+        drawn = drawn[drawn.sum(axis=1) > 0]
+        low, high = _interval(drawn / drawn.sum(axis=1, keepdims=True))
+        for p, share in enumerate(counts[t] / counts[t].sum()):
+            found = Estimate(float(share), float(low[p]), float(high[p]), n, unit)
+            rows.append(
+                {"truth": names[t], "predicted": names[p], "count": int(counts[t, p]), **found.as_dict()}
+            )
+    return pd.DataFrame(rows)
 
 
 def confusion_counts(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -135,7 +132,7 @@ def ece(predictions: pd.DataFrame, rng: np.random.Generator, n_bins: int = N_BIN
 
 
 def summary_over_seeds(estimates: Iterable[Estimate | float]) -> dict[str, Any]:
-    """Several runs of one setting: ``mean``, ``sd`` (n - 1; NaN for one run), ``n``, each value in ``runs``."""
+    """Several runs of one setting: ``mean``, ``sd`` (n - 1; NaN for one run), ``n``, values ``runs``."""
     values = [e.value if isinstance(e, Estimate) else float(e) for e in estimates]
     if not values:
         raise DataError("No run to summarise: give at least one estimate")
@@ -190,7 +187,7 @@ def _bootstrap(
 def _resampled(
     sums: np.ndarray, predictions: pd.DataFrame, rng: np.random.Generator
 ) -> tuple[np.ndarray, int, str]:
-    """Totals (R, D) of ``sums`` (N, D) over units drawn with replacement; how many units, and what they are."""
+    """Totals (R, D) of ``sums`` (N, D) over units drawn with replacement; how many units and of what."""
     known = "subject" in predictions and not predictions["subject"].isna().any()
     if known:
         codes, people = pd.factorize(predictions["subject"])
@@ -206,7 +203,7 @@ def _resampled(
 
 
 def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles over the first axis that enclose ``LEVEL`` of the values; NaN are left out."""
+    """Percentiles over the first axis that enclose ``LEVEL`` of the values."""
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     return low, high

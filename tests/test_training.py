@@ -1,0 +1,324 @@
+"""Training sees what it may, gives the same network whatever happens to it, and is done once."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from tiny_faces import tiny_faces
+
+from ferlib import batches, config, devices, learner, recipes, runs, splits, training
+from ferlib.config import UsageError
+from ferlib.recipes import RECIPES, TrainConfig
+from ferlib.splits import LeakError
+
+TINY = TrainConfig(corpus="synthetic-tiny", width=0.0625, n_epochs=3, batch_size=32, lr=0.005, threads=1)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def parts():
+    return splits.parts(tiny_faces())
+
+
+def weights(fitted):
+    return fitted.net.state_dict()
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+# ------------------------------------------------------------------------------------ what training sees
+
+
+def test_a_bar_that_anybody_can_see_is_learned():
+    run = training.ensure(dataclasses.replace(TINY, n_epochs=8), tiny_faces(n=600))
+    p = run.predictions
+    assert (p[list(run.emotions)].idxmax(axis=1) == p["truth"]).mean() > 0.8
+
+
+def test_test_faces_in_selection_raise(parts):
+    for train, val in [(parts.test, parts.val), (parts.train, parts.test)]:
+        with pytest.raises(LeakError, match="test images"):
+            training.fit(train, val, TINY)
+
+
+def test_a_person_in_both_train_and_val_raises():
+    faces = tiny_faces(people=6)
+    half = np.arange(len(faces)) < 120
+    with pytest.raises(LeakError, match="share 6 people"):
+        training.fit(faces.select(half).with_role("train"), faces.select(~half).with_role("val"), TINY)
+
+
+def test_the_best_epoch_is_chosen_by_accuracy_then_loss_then_age():
+    progress = learner.Progress()
+    net = torch.nn.Linear(1, 1)
+    for accuracy, loss in [(0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1)]:
+        progress.note({"val_accuracy": accuracy, "val_loss": loss}, net)
+    assert progress.best_epoch == 2
+    assert progress.stops(patience=2)
+    assert not progress.stops(patience=3)
+    assert not progress.stops(patience=0)
+
+
+def test_training_stops_early_and_returns_the_best_epoch(parts):
+    fitted = training.fit(parts.train, parts.val, dataclasses.replace(TINY, n_epochs=60, patience=2))
+    assert len(fitted.history) < 60
+    assert len(fitted.history) == fitted.best_epoch + 3
+    again = learner.validated(fitted.net, parts.val, flip=False)
+    assert again["val_accuracy"] == fitted.history[fitted.best_epoch]["val_accuracy"]
+
+
+# ------------------------------------------------------------------------ the same network, whatever happens
+
+
+def test_the_same_seed_gives_the_same_tensors_and_another_seed_others(parts):
+    first, second = (training.fit(parts.train, parts.val, TINY) for _ in range(2))
+    other = training.fit(parts.train, parts.val, dataclasses.replace(TINY, seed=1))
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+
+
+def test_streamed_faces_give_the_same_tensors_as_resident_ones(parts):
+    resident = training.fit(parts.train, parts.val, TINY)
+    streamed = training.fit(parts.train, parts.val, dataclasses.replace(TINY, stream=True))
+    assert same(weights(resident), weights(streamed))
+
+
+def test_faces_are_streamed_from_a_memory_map_when_they_do_not_fit(tmp_path, monkeypatch):
+    images = tiny_faces().images
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    monkeypatch.setattr(devices, "fits", lambda *_: False)
+    feed = batches.feed(mapped, torch.device("cpu"), stream=False, workers=2)
+    assert isinstance(feed, batches.Streamed)
+    order = batches.epoch_batches(len(images), 50, seed=0, epoch=0)
+    for index, faces in feed(order):
+        assert torch.equal(faces[:, 0], torch.from_numpy(images[index.numpy()]))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_stopped_training_goes_on_to_the_same_tensors(parts, tmp_path, monkeypatch, recipe):
+    settings = dataclasses.replace(TINY, recipe=recipe)
+    whole = training.fit(parts.train, parts.val, settings)
+    note = learner.Progress.note
+
+    def stops_in_the_third_epoch(progress, *given):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+        note(progress, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learner.Progress, "note", stops_in_the_third_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(parts.train, parts.val, settings, tmp_path)
+    resumed = training.fit(parts.train, parts.val, settings, tmp_path)
+    assert same(weights(whole), weights(resumed))
+    assert [r["val_loss"] for r in whole.history] == [r["val_loss"] for r in resumed.history]
+
+
+def test_half_a_checkpoint_is_no_checkpoint(parts, tmp_path):
+    training.fit(parts.train, parts.val, TINY, tmp_path)
+    checkpoint = tmp_path / runs.CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    assert learner.Checkpoints(tmp_path).load() is None
+
+
+def test_every_epoch_shows_every_face_once_in_equal_batches():
+    order = batches.epoch_batches(103, 32, seed=0, epoch=4)
+    assert sorted(len(b) for b in order) == [25, 26, 26, 26]
+    assert sorted(torch.cat(order).tolist()) == list(range(103))
+    assert not torch.equal(torch.cat(order), torch.cat(batches.epoch_batches(103, 32, seed=0, epoch=5)))
+
+
+def test_the_callers_threads_and_random_numbers_are_given_back(parts):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    before = torch.get_num_threads()
+    training.fit(parts.train, parts.val, dataclasses.replace(TINY, n_epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == before
+
+
+# -------------------------------------------------------------------------------------------- recipes
+
+
+def test_the_papers_learning_rate_is_kerass_decay():
+    assert recipes.lr_factor(RECIPES["paper"], 100_000, 1) == pytest.approx(1 / 2)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
+    factors = [recipes.lr_factor(RECIPES["fast"], step, 100) for step in range(100)]
+    assert factors[0] == pytest.approx(0.2)
+    assert np.argmax(factors) == 20
+    assert factors[20] == 1
+    assert factors[99] == pytest.approx(1 / 80)
+
+
+def test_the_average_is_a_running_mean_of_weights_and_buffers():
+    net = torch.nn.BatchNorm1d(1)
+    average = recipes.Average(net, keep=0.9)
+    expected = 0.0
+    for step in range(200):
+        net.running_mean.fill_(step)
+        average.update(step)
+        keep = min(0.9, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * step
+    assert average.net.running_mean.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_recipes_values_stand_in_the_resolved_settings_and_may_be_overridden():
+    fast = TrainConfig(recipe="fast", lr=0.1).resolved()
+    assert (fast.lr, fast.batch_size, fast.patience) == (0.1, RECIPES["fast"].batch_size, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"recipe": "papr"}, {"width": 0.0}, {"n_epochs": -1}, {"dropout": 1.0}])
+def test_wrong_settings_are_refused_by_name(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        TrainConfig(**wrong)
+
+
+# ------------------------------------------------------------------------------------- runs and their keys
+
+
+def test_a_run_is_made_once_and_says_everything(monkeypatch):
+    faces = tiny_faces()
+    run = training.ensure(TINY, faces)
+    monkeypatch.setattr(training, "fit", None)  # the second call must not train
+    assert training.ensure(TINY, faces).path == run.path
+    assert run.key == training.key_of(TINY, faces)
+    assert runs.KEY.fullmatch(run.key)
+    assert run.key.startswith("synthetic-tiny-emotioncnn-s0-")
+    record = run.record
+    assert record["config"] == json.loads(config.canonical(TINY.resolved()))
+    assert (
+        record["counts"]["train"]
+        == faces.select(faces.table["split"] == "train").table["emotion"].value_counts().to_dict()
+    )
+    assert len(record["images_per_s"]) == len(run.history) == 3
+    assert {"device", "threads", "versions", "seconds", "code_digest", "seed", "precision"} <= set(record)
+    with safe_open(run.path / runs.WEIGHTS, "pt") as file:
+        assert file.metadata() is None
+
+
+def test_predictions_are_of_the_test_part_alone_and_of_the_selected_network():
+    faces = tiny_faces(people=12)
+    run = training.ensure(dataclasses.replace(TINY, fold=2), faces)
+    test = splits.parts(faces, fold=2).test
+    p = run.predictions
+    assert p["row"].tolist() == test.table["row"].tolist()
+    assert p["subject"].tolist() == test.subjects.tolist()
+    assert set(p["fold"]) == {2}
+    assert set(p["split"]) == {"test"}
+    assert p["truth"].tolist() == test.table["emotion"].tolist()
+    expected = run.model()(torch.from_numpy(test.images)[:, None]).softmax(1).detach().numpy()
+    np.testing.assert_allclose(p[list(run.emotions)], expected, atol=1e-5)
+
+
+def test_the_key_depends_on_what_changes_the_result_and_on_nothing_else():
+    faces = tiny_faces()
+
+    def key(faces=faces, **changes):
+        return training.key_of(dataclasses.replace(TINY, **changes), faces)
+
+    assert key(threads=2, stream=True, workers=1, device="cpu") == key()
+    others = [key(lr=0.1), key(width=0.125), key(recipe="fast"), key(tiny_faces(seed=1)), key(dropout=0.1)]
+    assert len({key(), *others}) == 6
+    relabelled = dataclasses.replace(faces, table=faces.table.assign(emotion="anger"))
+    assert key(relabelled) != key()
+
+
+def test_the_recipes_own_value_and_no_value_are_the_same_run():
+    faces = tiny_faces()
+    own = dataclasses.replace(TINY, lr=RECIPES["paper"].lr)
+    assert training.key_of(own, faces) == training.key_of(dataclasses.replace(TINY, lr=0.0), faces)
+
+
+# ----------------------------------------------------------------------------------- in other processes
+
+
+def python(code, *words, **environment):
+    """Run ``code`` in a fresh interpreter beside these tests; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, *words, "-c", code] if code else [sys.executable, *words],
+        cwd=Path(__file__).parent, env=os.environ | environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+KILLED = """
+import dataclasses, os, random, signal, sys, time
+from pathlib import Path
+import lightning.fabric, pandas, pyarrow, torch
+from tiny_faces import tiny_faces
+from ferlib import runs, training
+from test_training import TINY
+
+torch.set_num_threads(1)                       # a forked child must find no thread pool of its parent
+settings = dataclasses.replace(TINY, n_epochs=40)
+faces = tiny_faces()
+
+def started(home):
+    child = os.fork()
+    if child == 0:
+        os.environ["FERLIB_HOME"] = home
+        training.ensure(settings, faces)
+        os._exit(0)
+    return child
+
+began = time.time()
+os.waitpid(started("whole"), 0)
+seconds = time.time() - began
+chance = random.Random(0)
+n_kills = 0
+while n_kills < 6 and not list(Path("killed/runs").glob("[!.]*/run.json")):
+    child = started("killed")
+    time.sleep(chance.uniform(0.02, 0.3) * seconds)
+    os.kill(child, signal.SIGKILL)
+    n_kills += os.waitpid(child, 0)[1] == signal.SIGKILL
+_, status = os.waitpid(started("killed"), 0)
+assert status == 0
+def tensors(home):
+    os.environ["FERLIB_HOME"] = home
+    return runs.all()[0].model().state_dict()
+whole, killed = tensors("whole"), tensors("killed")
+assert all(torch.equal(whole[k], killed[k]) for k in whole)
+os.environ["FERLIB_HOME"] = "killed"
+assert runs.unfinished() == [] and len(runs.all()) == 1
+print(n_kills, "kills")
+"""
+
+
+def test_a_training_killed_again_and_again_ends_with_the_tensors_of_an_unbroken_one(tmp_path):
+    code = f"import os, sys; sys.path.insert(0, os.getcwd()); os.chdir({str(tmp_path)!r})\n" + KILLED
+    assert int(python(code).split()[0]) >= 4
+
+
+ALONE = """
+import sys
+for absent in "platformdirs pandera captum papermill dask cv2 seaborn statsmodels nbformat pooch".split():
+    sys.modules[absent] = None  # importing it raises ModuleNotFoundError
+from tiny_faces import tiny_faces
+from ferlib import training
+from ferlib.training import TrainConfig
+settings = TrainConfig(corpus="synthetic-tiny", width=0.0625, n_epochs=1, threads=1)
+print(training.ensure(settings, tiny_faces()).key)
+"""
+
+
+def test_training_needs_no_more_than_a_bare_gpu_image_has(tmp_path):
+    assert "synthetic-tiny-emotioncnn" in python(ALONE, FERLIB_HOME=str(tmp_path))
