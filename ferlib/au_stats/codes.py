@@ -147,7 +147,7 @@ def _check_constant(codes: Codes, field: str, first_image: np.ndarray) -> None:
         return
     image, au = np.argwhere(~same)[0]
     raise DataError(
-        f"{codes.names[au]} ({field}) changes inside sequence {codes.sequence[image]!r} under one emotion. "
+        f"{codes.names[au]} ({field}) changes inside sequence '{codes.sequence[image]}' under one emotion. "
         "Keep frames whose codes agree (such as the peak), or name finer sequences."
     )
 
