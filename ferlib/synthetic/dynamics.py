@@ -1,8 +1,9 @@
 """How an expression unfolds in time: onsets, micro-expressions, blinks, and the slow drift of a head.
 
-Levels are AU intensities in [0, 5] on the axes T frames x U AUs x 2 sides (left, right), as the rig takes them.
-Every muscle moves along a minimum-jerk course (Flash & Hogan 1985), which is S-shaped like the onsets measured by
-Schmidt, Cohn & Tian (2003); the AUs of one expression start and arrive at slightly different times.
+Levels are AU intensities in [0, 5] on the axes T frames x U AUs x 2 sides (left, right), as the rig takes
+them. Every muscle moves along a minimum-jerk course (Flash & Hogan 1985), which is S-shaped like the onsets
+measured by Schmidt, Cohn & Tian (2003); the AUs of one expression start and arrive at slightly different
+times.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def onset(peak: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarr
 
 
 def micro(peak: np.ndarray, n_frames: int, apex: int, rng: np.random.Generator) -> np.ndarray:
-    """A micro-expression: rest at the onset frame, ``peak`` at the apex frame, rest again at the offset frame.
+    """A micro-expression: rest at the onset frame, ``peak`` at the apex frame, rest again at the offset
+    frame.
 
     peak : (U, 2) levels in [0, 5].  apex : position of the apex, 0 < apex < n_frames - 1 (T = ``n_frames``).
 
@@ -44,7 +46,9 @@ def micro(peak: np.ndarray, n_frames: int, apex: int, rng: np.random.Generator) 
     t = np.arange(n_frames)[:, None]
     late, early = rng.uniform(0.0, 0.3, (2, len(peak)))
     rise = minimum_jerk((t - late * apex) / ((1 - late) * apex))
-    fall = minimum_jerk((n_frames - 1 - t - early * (n_frames - 1 - apex)) / ((1 - early) * (n_frames - 1 - apex)))
+    fall = minimum_jerk(
+        (n_frames - 1 - t - early * (n_frames - 1 - apex)) / ((1 - early) * (n_frames - 1 - apex))
+    )
     return np.where(t <= apex, rise, fall)[:, :, None] * peak
 
 
@@ -62,7 +66,8 @@ def drift(n_frames: int, fps: float, sd_deg: float, rng: np.random.Generator) ->
 
     sd_deg : standard deviation of each angle over a long time, degrees.
 
-    Returns (T, 3): yaw, pitch, roll in degrees, 0 at frame 0: sums of three sines of 0.6 to 5 s, roll half as wide.
+    Returns (T, 3): yaw, pitch, roll in degrees, 0 at frame 0: sums of three sines of 0.6 to 5 s, roll half
+    as wide.
     """
     t = np.arange(n_frames)[:, None, None] / fps
     period_s = rng.uniform(0.6, 5.0, (3, 3))

@@ -2,53 +2,92 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ferlib.synthetic.native import clips
-from ferlib.synthetic.native.plan import Format, Plan, Size, Take, apportion, assemble, picture, rng_of, spread
-from ferlib.synthetic.native.tree import Draw, write_tree
+from ferlib.synthetic.native.plan import (
+    Camera,
+    Format,
+    Plan,
+    Size,
+    apportion,
+    assemble,
+    picture,
+    rng_of,
+    spread,
+)
+from ferlib.synthetic.native.shots import Draw
+from ferlib.synthetic.native.tree import write_tree
 
-EMOTIONS = {"others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25, "sadness": 7, "fear": 2}
+EMOTIONS = {
+    "others": 99,
+    "disgust": 63,
+    "happiness": 32,
+    "repression": 27,
+    "surprise": 25,
+    "sadness": 7,
+    "fear": 2,
+}
 FULL = Size(subjects=26, takes=255, face_px=192)
 QUICK = Size(subjects=16, takes=64, face_px=96, every=3)
+CAMERA = Camera("lab")
 PICTURE = Format(280, 340)
-FPS = 200
-MEDIAN, SHORTEST, LONGEST = 66, 31, 126  # frames from onset to offset (Yan et al. 2014)
+FILM = clips.Film(fps=200, median=66, shortest=31, longest=126, first=(1, 300))  # Yan et al. 2014
 NO_APEX = 21  # rows of the workbook whose apex is "/"
-WRONG_ROW, TRUE_OFFSET, WRONG_OFFSET = 60, 91, 19  # row from 0; public loaders of the real workbook set it to 91
+WRONG_ROW, TRUE_OFFSET, WRONG_OFFSET = (
+    60,
+    91,
+    19,
+)  # row from 0; public loaders of the real workbook set it to 91
 OTHERS_ONLY = (9, 17)  # people without a clip in MEGC's three classes (24 of 26 take part)
+WRONG_FILM = replace(FILM, first=(TRUE_OFFSET - FILM.median + 1, TRUE_OFFSET - FILM.median + 2))
 WORKBOOK = "CASME2-coding-20140508.xlsx"
-HEADER = ("Subject", "Filename", "", "OnsetFrame", "ApexFrame", "OffsetFrame", "", "Action Units", "Estimated Emotion")
+HEADER = (
+    "Subject",
+    "Filename",
+    "",
+    "OnsetFrame",
+    "ApexFrame",
+    "OffsetFrame",
+    "",
+    "Action Units",
+    "Estimated Emotion",
+)
 
 
 def plan_casme2(size: Size = FULL, seed: int = 0) -> Plan:
     """255 clips of 26 people at full size, with the official number of clips an emotion.
 
-    ``takes`` adds ``emotion codes onset apex offset coded_apex coded_offset``: the last two are what the workbook
-    says, ``apex`` and ``offset`` what was drawn.  Raises ``ValueError`` where there are fewer clips than people.
+    ``takes`` adds ``emotion codes onset apex offset coded_apex coded_offset``: the last two are what the
+    workbook says, ``apex`` and ``offset`` what was drawn.  Raises ``ValueError`` where there are fewer clips
+    than people.
     """
     rng = rng_of("casme2", seed, "cast", size.subjects, size.takes)
     people, emotions = _cast(size, rng)
-    lengths = clips.lengths(size.takes, MEDIAN, SHORTEST, LONGEST, rng)
+    lengths = clips.lengths(FILM, size.takes, rng)
     no_apex = set(rng.choice(size.takes, round(NO_APEX * size.takes / FULL.takes), replace=False))
     rows, takes, names = [], [], _names(people, rng)
-    for i, (person, emotion) in enumerate(zip(people, emotions, strict=True)):
-        row, take = _clip(i, int(lengths[i]), emotion, f"Cropped/sub{person + 1:02d}/{names[i]}", size, seed)
-        row |= {"subject": f"{person + 1:02d}", "person": person, "sequence": names[i], **picture(PICTURE)}
+    for i, (person, emotion) in enumerate(zip(people.tolist(), emotions, strict=True)):
+        film, n_frames = (WRONG_FILM, FILM.median) if i == WRONG_ROW else (FILM, int(lengths[i]))
+        pattern = f"Cropped/sub{person + 1:02d}/{names[i]}/reg_img{{n}}.jpg"
+        row, take = clips.draw_clip(film, emotion, n_frames, pattern, size, rng_of("casme2", seed, "clip", i))
+        row |= {"subject": f"{person + 1:02d}", "person": person, "sequence": names[i], "emotion": emotion}
         row |= {"coded_apex": "/" if i in no_apex else str(row["apex"]), "coded_offset": row["offset"]}
-        rows.append(row | ({"coded_offset": WRONG_OFFSET} if i == WRONG_ROW else {}))
+        rows.append(row | picture(PICTURE) | ({"coded_offset": WRONG_OFFSET} if i == WRONG_ROW else {}))
         takes.append(take)
-    return assemble("casme2", "lab", seed, size, rows, takes)
+    return assemble("casme2", CAMERA, seed, size, rows, takes)
 
 
 def _cast(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     """Who shows what: (C,) persons in ascending order, and the emotion of each clip."""
     if size.takes < size.subjects:
         raise ValueError(f"{size.takes} clips cannot show {size.subjects} people")
-    counts = 1 + apportion(size.takes - size.subjects, rng.lognormal(0, 0.8, size.subjects))  # uneven, as in life
+    counts = 1 + apportion(
+        size.takes - size.subjects, rng.lognormal(0, 0.8, size.subjects)
+    )  # uneven, as in life
     reserved = {p: "others" for p in OTHERS_ONLY if p < size.subjects}
     hands = clips.deal(spread(EMOTIONS, size.takes), counts, reserved, rng)
     return np.repeat(np.arange(size.subjects), counts), [emotion for hand in hands for emotion in hand]
@@ -64,21 +103,6 @@ def _names(people: np.ndarray, rng: np.random.Generator) -> list[str]:
     return names
 
 
-def _clip(i: int, n_frames: int, emotion: str, folder: str, size: Size, seed: int) -> tuple[dict, Take]:
-    """Clip ``i``: its row in the table and its frames, numbered as in the raw recording."""
-    rng = rng_of("casme2", seed, "clip", i)
-    apex = int(n_frames * rng.uniform(0.3, 0.6))
-    onset = int(rng.integers(1, 300))
-    if i == WRONG_ROW:
-        n_frames, apex, onset = 66, 30, TRUE_OFFSET - 65
-    codes = clips.draw_codes(emotion, rng)
-    kept, levels, drift = clips.draw_take(codes, n_frames, apex, FPS, size, rng)
-    row = {"emotion": emotion, "codes": clips.code_text(codes), "fps": FPS,
-           "onset": onset, "apex": onset + apex, "offset": onset + n_frames - 1}  # fmt: skip
-    numbers = onset + kept
-    return row, Take(numbers, [f"{folder}/reg_img{n}.jpg" for n in numbers], levels, drift)
-
-
 def write_casme2(
     out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
 ) -> Path:
@@ -89,19 +113,23 @@ def write_casme2(
 def _write_labels(folder: Path, plan: Plan, _: np.ndarray) -> None:
     _write_workbook(folder / WORKBOOK, plan)
     stray = folder / plan.frames["file"].iloc[0]
-    (stray.parents[1] / "Desktop - Shortcut.lnk").write_bytes(b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F")
+    (stray.parents[1] / "Desktop - Shortcut.lnk").write_bytes(
+        b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F"
+    )
 
 
 def _write_workbook(file: Path, plan: Plan) -> None:
     """The coding sheet: blank columns C and G, "/" for an apex that nobody saw."""
-    import xlsxwriter
-
-    with xlsxwriter.Workbook(str(file)) as book:
-        book.set_properties({"created": datetime(2014, 5, 8)})  # else today's date makes each copy differ
-        sheet = book.add_worksheet("Sheet1")
-        sheet.write_row(0, 0, HEADER)
-        for i, take in enumerate(plan.takes.itertuples(), start=1):
-            apex = take.coded_apex if take.coded_apex == "/" else int(take.coded_apex)
-            sheet.write_row(i, 0, (int(take.subject), take.sequence, "", take.onset, apex, take.coded_offset, "",
-                                   take.codes, take.emotion))  # fmt: skip
-
+    t = plan.takes
+    apex = [text if text == "/" else int(text) for text in t["coded_apex"]]
+    columns = (
+        t["subject"].astype(int),
+        t["sequence"],
+        "",
+        t["onset"],
+        apex,
+        t["coded_offset"],
+        "",
+        t["codes"],
+    )
+    clips.write_workbook(file, HEADER, (*columns, t["emotion"]))

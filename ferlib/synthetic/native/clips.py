@@ -1,13 +1,32 @@
-"""What the three micro-expression corpora have in common: which AUs act, on which side, how long and how strongly."""
+"""What the three micro-expression corpora have in common: which AUs act, on which side, how long and how
+strongly."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from ferlib.synthetic import dynamics
 from ferlib.synthetic.native.plan import U_OF, Size, Take, peak_of
+
+
+@dataclass(frozen=True)
+class Film:
+    """How clips were filmed: frames a second, clip lengths in frames, and the range of the first frame's
+    number."""
+
+    fps: int
+    median: int
+    shortest: int
+    longest: int
+    first: tuple[int, int]
+
 
 Codes = dict[tuple[int, str], float]
 """(AU number, side ``L``, ``R`` or ``""``) -> level."""
@@ -21,15 +40,25 @@ RECIPES: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {
     "fear": ((1, (1, 2, 4)), (1, (20,)), (1, (1, 4))),
     "anger": ((3, (4, 7)), (2, (4,)), (2, (7,)), (1, (23,)), (1, (4, 24))),
     "contempt": ((4, (14,)), (1, (12,))),
-    "others": ((4, (4,)), (3, (14,)), (2, (4, 14)), (2, (7,)), (1, (2,)), (1, (17, 24)), (1, (18,)), (1, (4, 7, 17))),
+    "others": (
+        (4, (4,)),
+        (3, (14,)),
+        (2, (4, 14)),
+        (2, (7,)),
+        (1, (2,)),
+        (1, (17, 24)),
+        (1, (18,)),
+        (1, (4, 7, 17)),
+    ),
 }
-"""Emotion -> (weight, AUs): after table 1 of Yan et al. 2014 (CASME II) and Davison et al. 2018 (SAMM); the weights
-are this book's own."""
+"""Emotion -> (weight, AUs): after table 1 of Yan et al. 2014 (CASME II) and Davison et al. 2018 (SAMM); the
+weights are this book's own."""
 
 ONE_SIDED = (2, 10, 12, 14)
 ONE_SIDED_SHARE = 0.3
 BLINK_SHARE = 0.15  # of the clips; people blink less while they suppress an expression
 DRIFT_DEG = 0.7
+CREATED = datetime(2014, 5, 8)  # of the workbooks: today's date would make each copy differ
 
 
 def draw_codes(emotion: str, rng: np.random.Generator) -> Codes:
@@ -49,11 +78,14 @@ def code_text(codes: Codes) -> str:
     return "+".join(f"{side}{number}" for number, side in codes)
 
 
-def lengths(n: int, median: int, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) clip lengths in frames: log-normal quantiles around ``median``, cut to [low, high], in random order."""
+def lengths(film: Film, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) clip lengths in frames: log-normal quantiles around the median, cut to the range, in random
+    order."""
     z = np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
-    sd = np.log(high / median) / 2.2
-    return rng.permutation(np.clip(np.round(median * np.exp(sd * z)), low, high).astype(int))
+    sd = np.log(film.longest / film.median) / 2.2
+    return rng.permutation(
+        np.clip(np.round(film.median * np.exp(sd * z)), film.shortest, film.longest).astype(int)
+    )
 
 
 def stored(n_frames: int, every: int, always: tuple[int, ...] = ()) -> np.ndarray:
@@ -61,24 +93,34 @@ def stored(n_frames: int, every: int, always: tuple[int, ...] = ()) -> np.ndarra
     return np.unique([*range(0, n_frames, every), n_frames - 1, *always])
 
 
-def draw_take(
-    codes: Codes, n_frames: int, apex: int, fps: float, size: Size, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One clip: positions stored (T,), levels (T, U, 2) and drift (T, 3) of its frames.
+def draw_clip(
+    film: Film, shown: str, n_frames: int, pattern: str, size: Size, rng: np.random.Generator
+) -> tuple[dict[str, Any], Take]:
+    """One clip: its row ``codes fps onset apex offset``, and its frames from onset to offset.
 
-    The strength of each AU varies a little around its letter and between the sides; some clips contain a blink.
+    shown : a key of ``RECIPES``.  pattern : path of a frame in the tree, ``{n}`` standing for its number.
+    The strength of each AU varies a little around its letter and between the sides; some clips contain a
+    blink.
     """
+    codes = draw_codes(shown, rng)
     peak = peak_of(codes) * rng.uniform(0.8, 1.2, (len(U_OF), 1)) * rng.uniform(0.9, 1.1, (len(U_OF), 2))
+    apex = int(n_frames * rng.uniform(0.3, 0.6))
     levels = dynamics.micro(peak, n_frames, apex, rng)
     if rng.random() < BLINK_SHARE:
-        lids = dynamics.blink(n_frames, fps, int(rng.integers(n_frames)), rng)
+        lids = dynamics.blink(n_frames, film.fps, int(rng.integers(n_frames)), rng)
         levels[:, U_OF[45]] = np.maximum(levels[:, U_OF[45]], lids[:, None])
-    drift = dynamics.drift(n_frames, fps, DRIFT_DEG, rng)
+    drift = dynamics.drift(n_frames, film.fps, DRIFT_DEG, rng)
+    onset = int(rng.integers(*film.first))
     kept = stored(n_frames, size.every, (apex,))
-    return kept, levels[kept], drift[kept]
+    numbers = (onset + kept).tolist()
+    row = {"codes": code_text(codes), "aus": tuple(number for number, _ in codes), "fps": film.fps,
+           "onset": onset, "apex": onset + apex, "offset": onset + n_frames - 1}  # fmt: skip
+    return row, Take(numbers, [pattern.format(n=n) for n in numbers], levels[kept], drift[kept])
 
 
-def deal(emotions: list[str], counts: np.ndarray, reserved: dict[int, str], rng: np.random.Generator) -> list[list[str]]:
+def deal(
+    emotions: list[str], counts: np.ndarray, reserved: dict[int, str], rng: np.random.Generator
+) -> list[list[str]]:
     """Share ``emotions`` out over people who get ``counts`` clips each.
 
     reserved : person -> the only emotion that this person shows (needs enough of it).
@@ -98,3 +140,22 @@ def deal(emotions: list[str], counts: np.ndarray, reserved: dict[int, str], rng:
         for _ in range(counts[person] - len(hand)):
             hand.append(left.pop())
     return hands
+
+
+def write_workbook(
+    file: Path, header: Sequence[str], columns: Sequence, preamble: Sequence[str] = ()
+) -> None:
+    """Write an Excel sheet: lines of ``preamble``, ``header``, then ``columns`` (a text alone fills its
+    column)."""
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(str(file)) as book:
+        book.set_properties({"created": CREATED})
+        sheet = book.add_worksheet()
+        sheet.write_column(0, 0, preamble)
+        sheet.write_row(len(preamble), 0, header)
+        rows = max(len(column) for column in columns if not isinstance(column, str))
+        for at, column in enumerate(columns):
+            sheet.write_column(
+                len(preamble) + 1, at, [column] * rows if isinstance(column, str) else list(column)
+            )

@@ -1,14 +1,15 @@
 """The plan of a drawn corpus: a table of takes and one of frames that say everything before a face is drawn.
 
-A *take* is what a camera records of one person at one go: a sequence, a clip or a single picture.  Person, light and
-camera stay the same within a take.  Plans are NumPy and pandas only: thousands of frames are planned in a second.
+A *take* is what a camera records of one person at one go: a sequence, a clip or a single picture.  Person,
+light and camera stay the same within a take.  Plans are NumPy and pandas only: thousands of frames are
+planned in a second.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,15 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Camera:
+    """Light and framing: a setting of the rig, and what differs from it."""
+
+    setting: str
+    height_cm: float | None = None  # of the picture, at the head
+    eye_line: float | None = None  # height of the eyes, from the top, as a fraction of the picture
+
+
+@dataclass(frozen=True)
 class Format:
     """The native picture: size in pixels, and colour or grey."""
 
@@ -40,8 +50,8 @@ class Format:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """The frames of one take: native ``numbers`` (T,) and ``files`` (paths in the tree), AU ``levels`` (T, U, 2) in
-    [0, 5], and head ``drift`` (T, 3) in degrees of yaw, pitch and roll."""
+    """The frames of one take: native ``numbers`` (T,) and ``files`` (paths in the tree), AU ``levels`` (T,
+    U, 2) in [0, 5], and head ``drift`` (T, 3) in degrees of yaw, pitch and roll."""
 
     numbers: Sequence[int]
     files: Sequence[str]
@@ -53,15 +63,15 @@ class Take:
 class Plan:
     """All that will be drawn.
 
-    takes : one row a take: ``subject`` (native id), ``person`` (index for the rig), ``sequence`` (native name),
-        ``width height colour`` (native picture), and the codes of the corpus.
+    takes : one row a take: ``subject`` (native id), ``person`` (index for the rig), ``sequence`` (native
+        name), ``width height colour`` (native picture), and the codes of the corpus.
     frames : N rows, by take: ``take`` (row in ``takes``), ``number`` (native frame number), ``file``.
     levels : (N, U, 2) float32 in [0, 5], U as ``DRAWN_AUS``, sides left and right.
     drift : (N, 3) float32, degrees of yaw, pitch and roll added to the take's pose.
     """
 
     corpus: str
-    setting: str  # the rig's camera and light
+    camera: Camera
     seed: int
     size: Size
     takes: pd.DataFrame
@@ -78,7 +88,7 @@ class Plan:
         return np.flatnonzero(np.diff(self.frames["take"].to_numpy(), append=-1))
 
 
-def assemble(corpus: str, setting: str, seed: int, size: Size, rows: list[dict], parts: list[Take]) -> Plan:
+def assemble(corpus: str, camera: Camera, seed: int, size: Size, rows: list[dict], parts: list[Take]) -> Plan:
     """Join takes, described by ``rows`` and with the frames ``parts``, into a plan."""
     counts = [len(part.files) for part in parts]
     frames = pd.DataFrame(
@@ -90,7 +100,7 @@ def assemble(corpus: str, setting: str, seed: int, size: Size, rows: list[dict],
     )
     levels = np.concatenate([part.levels for part in parts]).astype(np.float32)
     drift = np.concatenate([part.drift for part in parts]).astype(np.float32)
-    return Plan(corpus, setting, seed, size, pd.DataFrame(rows), frames, levels, drift)
+    return Plan(corpus, camera, seed, size, pd.DataFrame(rows), frames, levels, drift)
 
 
 def picture(form: Format) -> dict[str, int | bool]:
@@ -105,7 +115,8 @@ def rng_of(corpus: str, seed: int, *what: object) -> np.random.Generator:
 
 
 def apportion(total: int, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Whole numbers in proportion to ``weights`` that sum to ``total``: largest remainders, the first of equals."""
+    """Whole numbers in proportion to ``weights`` that sum to ``total``: largest remainders, the first of
+    equals."""
     share = total * np.asarray(weights, float) / np.sum(weights)
     whole = np.floor(share + 1e-9).astype(int)
     order = np.argsort(-(share - whole), kind="stable")
@@ -132,12 +143,3 @@ def peak_of(codes: dict[tuple[int, str], float]) -> np.ndarray:
 def au_side_columns() -> list[str]:
     """``AU01_left AU01_right AU02_left ...``: the columns of ``levels`` reshaped to (N, 2U)."""
     return [f"{au_column(n)}_{side}" for n in U_OF for side in ("left", "right")]
-
-
-def scaled(size: Size, subjects: int | None, takes: int | None) -> Size:
-    """``size`` with other numbers of people and takes where they are given; the takes follow the people."""
-    if subjects is not None and takes is None:
-        takes = max(1, round(size.takes * subjects / size.subjects))
-    people = size.subjects if subjects is None else subjects
-    wanted = size.takes if takes is None else takes
-    return replace(size, subjects=min(people, wanted), takes=wanted)

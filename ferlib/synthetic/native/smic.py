@@ -7,17 +7,33 @@ from pathlib import Path
 import numpy as np
 
 from ferlib.synthetic.native import clips
-from ferlib.synthetic.native.plan import Format, Plan, Size, Take, apportion, assemble, picture, rng_of, spread
-from ferlib.synthetic.native.tree import Draw, write_tree
+from ferlib.synthetic.native.plan import (
+    Camera,
+    Format,
+    Plan,
+    Size,
+    Take,
+    apportion,
+    assemble,
+    picture,
+    rng_of,
+    spread,
+)
+from ferlib.synthetic.native.shots import Draw
+from ferlib.synthetic.native.tree import write_tree
 
 EMOTIONS = {"negative": 70, "positive": 51, "surprise": 43}
-SHOWN = {"negative": ("disgust", "sadness", "fear", "anger"), "positive": ("happiness",), "surprise": ("surprise",)}
+SHOWN = {
+    "negative": ("disgust", "sadness", "fear", "anger"),
+    "positive": ("happiness",),
+    "surprise": ("surprise",),
+}
 SUBJECTS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)  # the 16 of 20 people who showed any
 FULL = Size(subjects=16, takes=164, face_px=128)
 QUICK = Size(subjects=8, takes=32, face_px=96, every=3)
+CAMERA = Camera("lab")
 PICTURE = Format(140, 170)
-FPS = 100
-MEDIAN, SHORTEST, LONGEST = 33, 11, 58  # frames: at most half a second (Li et al. 2013)
+FILM = clips.Film(fps=100, median=33, shortest=11, longest=58, first=(1, 40_000))  # Li et al. 2013
 
 
 def plan_smic(size: Size = FULL, seed: int = 0) -> Plan:
@@ -28,33 +44,26 @@ def plan_smic(size: Size = FULL, seed: int = 0) -> Plan:
     rng = rng_of("smic", seed, "cast", size.subjects, size.takes)
     counts = 1 + apportion(size.takes - size.subjects, rng.lognormal(0, 0.8, size.subjects))
     hands = clips.deal(spread(EMOTIONS, size.takes), counts, {}, rng)
-    lengths = clips.lengths(size.takes, MEDIAN, SHORTEST, LONGEST, rng)
-    rows, takes = [], []
+    lengths = clips.lengths(FILM, size.takes, rng)
+    rows: list[dict] = []
+    takes: list[Take] = []
     for person, hand in enumerate(hands):
         subject = f"s{SUBJECTS[person] if person < len(SUBJECTS) else person + 5}"
         for k, emotion in enumerate(sorted(hand)):
-            nth = sorted(hand)[: k + 1].count(emotion)
-            name = f"{subject}_{emotion[:2]}_{nth:02d}"
-            folder = f"HS/{subject}/micro/{emotion}/{name}"
-            row, take = _clip(len(rows), int(lengths[len(rows)]), emotion, folder, size, seed)
-            rows.append(row | {"subject": subject, "person": person, "sequence": name} | picture(PICTURE))
+            name = f"{subject}_{emotion[:2]}_{sorted(hand)[: k + 1].count(emotion):02d}"
+            own = rng_of("smic", seed, "clip", len(rows))
+            shown = str(own.choice(SHOWN[emotion]))
+            pattern = f"HS/{subject}/micro/{emotion}/{name}/reg_image{{n}}.bmp"
+            row, take = clips.draw_clip(FILM, shown, int(lengths[len(rows)]), pattern, size, own)
+            row |= {"subject": subject, "person": person, "sequence": name, "emotion": emotion}
+            rows.append(row | picture(PICTURE))
             takes.append(take)
-    return assemble("smic", "lab", seed, size, rows, takes)
+    return assemble("smic", CAMERA, seed, size, rows, takes)
 
 
-def _clip(i: int, n_frames: int, emotion: str, folder: str, size: Size, seed: int) -> tuple[dict, Take]:
-    """Clip ``i``: its row in the table and its frames, numbered as in the long recording, without padding."""
-    rng = rng_of("smic", seed, "clip", i)
-    apex = int(n_frames * rng.uniform(0.3, 0.6))
-    codes = clips.draw_codes(str(rng.choice(SHOWN[emotion])), rng)
-    kept, levels, drift = clips.draw_take(codes, n_frames, apex, FPS, size, rng)
-    first = int(rng.integers(1, 40_000))
-    row = {"emotion": emotion, "codes": clips.code_text(codes), "fps": FPS,
-           "onset": first, "apex": first + apex, "offset": first + n_frames - 1}  # fmt: skip
-    return row, Take(first + kept, [f"{folder}/reg_image{n}.bmp" for n in first + kept], levels, drift)
-
-
-def write_smic(out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None) -> Path:
+def write_smic(
+    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
+) -> Path:
     """Draw SMIC-HS into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
     return write_tree(out, plan_smic(size, seed), _no_labels, workers, draw)
 
