@@ -215,6 +215,12 @@ def test_an_uncoded_top_image_is_left_out_of_the_rate_and_prevents_a_match():
     assert found.n_matched == 0
 
 
+def test_images_on_which_a_filter_is_silent_are_no_evidence():
+    codes = codes_of([1, 1, 0, 0])
+    acts = np.array([[5.0, 5], [0, 1], [0, 0], [0, 0]])
+    assert au_stats.paper_match(acts, codes, n_top=2).match[:, 0].tolist() == [False, True]
+
+
 def test_images_without_any_code_are_not_ranked():
     present = np.array([[np.nan], [1], [1]])
     found = au_stats.paper_match(np.array([[3.0], [2.0], [1.0]]), codes_of(present), n_top=2)

@@ -69,6 +69,7 @@ class Null:
     within : the groups inside which rows stay, any of ``"emotion"`` and ``"subject"``; none is the free null.
     unit : ``"sequence"`` moves all images of a sequence together.  ``"image"`` treats frames of one sequence
     as independent, which they are not: it exists to show how much too narrow that null is.
+    Where a person's habits colour both the AUs and the activations, only ``"subject"`` keeps the person out.
     two_sided : also count filters that fall silent when the AU acts.
     """
 

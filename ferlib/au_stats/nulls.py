@@ -228,7 +228,7 @@ def pooled_p(counts: Tally, observed: np.ndarray) -> np.ndarray:
     / (1 + B).
 
     Pooling stays inside an AU because a rare AU's null is skewed.  Values are compared by bins of 1/128,
-    rounded so that p can only be too large.
+    rounded so that p can only be too large; every value below zero has p = 1.
     """
     reached = np.cumsum(counts.pooled[:, ::-1], axis=1)[:, ::-1]
     bins = np.clip(np.nan_to_num(observed) / BIN_WIDTH, 0, N_BINS - 1).astype(np.int64)

@@ -49,7 +49,8 @@ class PaperMatch:
     """Outcome of the paper's test.
 
     top : (F, K) int.  rate : (F, U) in [0, 1].  active : (F,) bool.
-    match : (F, U) bool, every top image was coded and shows the AU; inactive filters match nothing.
+    match : (F, U) bool, every top image was coded, shows the AU and makes the filter fire; inactive filters
+    match nothing.
     """
 
     top: np.ndarray
@@ -81,7 +82,8 @@ def paper_match(acts: np.ndarray, codes: Codes, n_top: int = 5) -> PaperMatch:
     coded = np.flatnonzero((~np.isnan(codes.present)).any(axis=1))
     active = active_filters(acts)
     top = coded[top_images(acts[coded], n_top)]
-    match = (codes.present[top] == 1).all(axis=1) & active[:, None]
+    fires = (np.take_along_axis(acts, top.T, axis=0) > 0).all(axis=0)
+    match = (codes.present[top] == 1).all(axis=1) & (active & fires)[:, None]
     return PaperMatch(top, au_rate(codes.present, top), active, match)
 
 

@@ -16,6 +16,7 @@ from scipy import stats
 from ferlib.au_stats.codes import FREE, WITHIN_EMOTION, Codes, Null, minority_people
 from ferlib.au_stats.nulls import cell_p, permutations, problem, tally
 from ferlib.au_stats.paper import paper_match
+from ferlib.au_stats.verdicts import MIN_PEOPLE
 
 KINDS: tuple[str, ...] = ("one AU", "emotion only", "pose only", "one person only", "nothing")
 """What a planted unit responds to; only the first should be declared."""
@@ -29,6 +30,7 @@ TESTS: dict[str, tuple[str, Null]] = {
     "Spearman, within emotion": ("spearman", WITHIN_EMOTION),
 }
 """Permutation tests that are compared: name -> (statistic, null)."""
+POWER_TESTS: tuple[str, ...] = ("AUC, sequences permuted", "AUC, within emotion")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def declared(acts: np.ndarray, codes: Codes, test: str, plant: Plant, rng: np.ra
     return cell_p(counts, task.observed) * tested <= plant.alpha
 
 
-def recovery(codes: Codes, plant: Plant, rng: np.random.Generator, min_people: int = 10) -> pd.DataFrame:
+def recovery(
+    codes: Codes, plant: Plant, rng: np.random.Generator, min_people: int = MIN_PEOPLE
+) -> pd.DataFrame:
     """Power and false alarms of every statistic on planted units.
 
     Only AUs that are testable within emotion take part (``min_people`` in the minority).  Returns one row a
@@ -167,16 +171,18 @@ def _shares(units: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def power_curve(
     codes: Codes, n_people: tuple[int, ...], plant: Plant, rng: np.random.Generator, n_draws: int = 5
 ) -> pd.DataFrame:
-    """How many people it takes to find a planted AU within its emotion.
+    """How many people it takes to find a planted AU, freely and within its emotion.
 
-    For each number of people, ``n_draws`` times that many are drawn without replacement and units that
-    follow one AU are planted among them.  Returns one row a statistic, number of people and snr: ``statistic
-    n_people snr n share low high``; an AU with a single code in every emotion of the draw counts as not
-    found.  Raises ``ValueError`` where more people are asked for than there are.
+    For each number of people, ``n_draws`` times that many are drawn without replacement and units that follow
+    one AU are planted among them.  AUs that all people together cannot tell from the emotion take no part;
+    one that has a single code in every emotion of a draw counts as not found there.  Returns one row a
+    statistic, number of people and snr: ``statistic n_people snr n share low high``.  Raises ``ValueError``
+    where more people are asked for than there are, and where no AU is testable.
     """
     people = np.unique(codes.subject)
     if max(n_people) > len(people):
         raise ValueError(f"{max(n_people)} people asked for, {len(people)} in the corpus")
+    codes = _testable(codes, MIN_PEOPLE)
     units = []
     for count in n_people:
         for _ in range(n_draws):
@@ -191,11 +197,8 @@ def _power_of_draw(codes: Codes, plant: Plant, rng: np.random.Generator) -> pd.D
     signals = signal(codes, KINDS[0], targets, rng)
     acts = np.concatenate([activations(signals, snr, codes, plant, rng) for snr in plant.snrs], axis=1)
     rows, snr = np.arange(acts.shape[1]), np.repeat(plant.snrs, plant.n_units)
-    tests = ("AUC, sequences permuted", "AUC, within emotion")
-    hits = {
-        test: declared(acts, codes, test, plant, rng)[rows, np.tile(targets, len(plant.snrs))]
-        for test in tests
-    }
-    return pd.concat(
-        [pd.DataFrame({"statistic": test, "snr": snr, "hit": hit}) for test, hit in hits.items()]
-    )
+    tables = []
+    for test in POWER_TESTS:
+        hit = declared(acts, codes, test, plant, rng)[rows, np.tile(targets, len(plant.snrs))]
+        tables.append(pd.DataFrame({"statistic": test, "snr": snr, "hit": hit}))
+    return pd.concat(tables)

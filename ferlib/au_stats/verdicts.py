@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,8 @@ BEYOND, EMOTION_ONLY, NOT_FOUND, NOT_TESTABLE = VERDICTS = (
     "found beyond emotion", "found with emotion only", "not found", "not testable",
 )  # fmt: skip
 
+MIN_PEOPLE = 10  # fewer people in the minority say too little: not testable
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -25,7 +27,7 @@ class Plan:
     statistic: str = "auc"
     null: Null = FREE
     n_permutations: int = 10_000
-    min_people: int = 10  # fewer people in the minority: not testable
+    min_people: int = MIN_PEOPLE
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Findings:
     observed: np.ndarray
     minority: np.ndarray
     counts: Tally
+
+    def __add__(self, other: Findings) -> Findings:
+        """More permutations of the same table: counts made elsewhere, with another generator, are merged."""
+        return replace(self, counts=self.counts + other.counts)
 
     @cached_property
     def testable(self) -> np.ndarray:
