@@ -130,7 +130,11 @@ def _meaning(file: Path) -> str:
         if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        if (
+            isinstance(first, ast.Expr)
+            and isinstance(first.value, ast.Constant)
+            and isinstance(first.value.value, str)
+        ):
             end = first.end_lineno or first.lineno
             lines[first.lineno - 1 : end] = [""] * (end - first.lineno + 1)
     kept = (line.rstrip() for line in lines)

@@ -29,7 +29,11 @@ def test_the_conda_environment_is_the_twin_of_pyproject():
     conda = dict(split(entry) for entry in names)
     assert conda.pop("python") == ">=3.11"
     conda.pop("pip")
-    twin = {conda_name: bounds for name, bounds in of_pyproject().items() for conda_name in CONDA_NAMES.get(name, {name})}
+    twin = {
+        conda_name: bounds
+        for name, bounds in of_pyproject().items()
+        for conda_name in CONDA_NAMES.get(name, {name})
+    }
     assert conda == twin
 
 
