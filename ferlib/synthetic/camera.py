@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ferlib.synthetic.people import normals, seeds_of, uniforms
 
@@ -79,7 +80,7 @@ def _direction(yaw, pitch) -> np.ndarray:
 _RECIPES = {
     "studio": dict(pose=(3, 3, 2), frame=(19.5, 0.5), eye=(0.39, 0.01), key=(-28, 8, 32, 6), light=(2.2, 0.55, 0.5),
                    tint=0.03, backdrop=0.35, photo=0.3),
-    "portrait": dict(pose=(3, 2, 1.5), frame=(25, 0.3), eye=(0.43, 0.005), key=(-32, 6, 34, 5), light=(2.35, 0.5, 0.42),
+    "portrait": dict(pose=(3, 2, 1.5), frame=(27.5, 0.3), eye=(0.5, 0.005), key=(-32, 6, 34, 5), light=(2.35, 0.5, 0.42),
                      tint=0.05, backdrop=0.3, photo=0.0),
     "lab": dict(pose=(4, 4, 2), frame=(20, 0.5), eye=(0.42, 0.01), key=(-15, 15, 45, 8), light=(1.9, 0.7, 0.6),
                 tint=0.03, backdrop=0.5, photo=0.2),
@@ -149,17 +150,19 @@ def project(points: torch.Tensor, scene: Scene, turn: torch.Tensor, size: tuple[
     return torch.stack([column, row, seen[:, 2, 1:]], 1)
 
 
-def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, size: tuple[int, int]):
+def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, both_sides: torch.Tensor,
+              size: tuple[int, int], finer: int = 2):  # fmt: skip
     """Which point of the surface each pixel shows: a splat of all points with a z-buffer, refined within the cell.
 
-    seen : (N, 3, V) from :func:`project`.  drawable : (N, V) or (1, V) bool.  Returns ``hit`` (N, H*W) bool,
+    seen : (N, 3, V) from :func:`project`.  drawable : (N, V) bool.  both_sides : (V,) bool, seen from behind too.
+    Returns ``hit`` (N, H*W) bool,
     ``point`` (N, H*W) int64, the nearest atlas point, and ``place`` (N, H*W, 2) in [-1, 1] for ``grid_sample``.
     """
     n, _, v = seen.shape
     (rows, cols), (height, width) = grid, size
     slopes, front = _slopes(seen, grid)
-    nearness = torch.where(front & drawable, seen[:, 2], -1e3)
-    dense, owner = _denser(torch.stack([seen[:, 0], seen[:, 1], nearness], 1), grid)
+    nearness = torch.where((front | both_sides) & drawable, seen[:, 2], -1e3)
+    dense, owner = _denser(torch.stack([seen[:, 0], seen[:, 1], nearness], 1), grid, finer)
     corner = (dense[:, :2] - 0.5).round()
     inside = (corner[:, 0] >= 0) & (corner[:, 0] < width) & (corner[:, 1] >= 0) & (corner[:, 1] < height)
     area = height * width
@@ -170,34 +173,28 @@ def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor,
     buffer = torch.full((n * area + 1,), -1, dtype=torch.int64, device=seen.device)
     buffer.scatter_reduce_(0, pixel.reshape(-1), key.reshape(-1), "amax")
     own = buffer[:-1].reshape(n, height, width)
-    best = _widest(own).reshape(n, -1)
-    own = own.reshape(n, -1)
+    best, own = _widest(own).reshape(n, -1), own.reshape(n, -1)
     x = torch.arange(width, device=seen.device) + 0.5
     y = torch.arange(height, device=seen.device) + 0.5
     centre = torch.stack([x[None].expand(height, -1), y[:, None].expand(-1, width)]).reshape(1, 2, -1)
-    table = torch.cat([seen[:, :2], slopes], 1)
-    best_point, best_step = _within_cell(best, v, table, centre)
-    own_point, own_step = _within_cell(own, v, table, centre)
-    fits = best_step.abs().amax(1) <= 1.1
-    point = torch.where(fits, best_point, own_point)
-    step = torch.where(fits[:, None], best_step, own_step.clamp(-1, 1))
+    point, step = _within_cell(best, v, torch.cat([seen[:, :2], slopes], 1), centre)
+    fits = step.abs().amax(1) <= 2.5
+    point = torch.where(fits, point, own.clamp(min=0) % v)
+    step = step * fits[:, None]
     hit = torch.where(fits, best, own) >= 0
     place = torch.stack([(point % cols + step[:, 0]) * (2 / (cols - 1)) - 1,
                          (torch.div(point, cols, rounding_mode="floor") + step[:, 1]) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
     return hit, point, place
 
 
-def _denser(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points (N, 3, 4V) twice as dense both ways, and the grid point each belongs to, so that a splat has no holes."""
+def _denser(seen: torch.Tensor, grid: tuple[int, int], times: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points (N, 3, ~V times^2) between those of the grid, so that a splat has no holes, and their nearest grid point."""
     rows, cols = grid
-    flat = seen.reshape(len(seen), 3, rows, cols)
-    right = torch.cat([flat[..., 1:], flat[..., -1:]], 3)
-    wide = torch.cat([flat, 0.5 * (flat + right)], 0)
-    low = torch.cat([wide[..., 1:, :], wide[..., -1:, :]], 2)
-    n = len(seen)
-    both = torch.cat([wide, 0.5 * (wide + low)], 0).reshape(4, n, 3, -1)
-    dense = both.permute(1, 2, 0, 3).reshape(n, 3, -1)
-    return dense, torch.arange(rows * cols, device=seen.device).repeat(4)
+    tall, wide = times * (rows - 1) + 1, times * (cols - 1) + 1
+    dense = F.interpolate(seen.reshape(len(seen), 3, rows, cols), size=(tall, wide), mode="bilinear", align_corners=True)
+    row = (torch.arange(tall, device=seen.device) + times // 2) // times
+    col = (torch.arange(wide, device=seen.device) + times // 2) // times
+    return dense.reshape(len(seen), 3, -1), (row[:, None] * cols + col).reshape(-1)
 
 
 def _slopes(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,6 +22,7 @@ MOUTH_HALF = 2.55  # from the midline to a lip corner
 EYE = (3.15, 0.0)  # address of the middle of an eye
 EYE_RADIUS = 1.2
 EYE_DEPTH = -1.42  # z of the eyeball's centre
+BEHIND = 2.6  # azimuth, radians, beyond which the back of the head is left out: no pose shows it
 HEAD, CURTAIN, SHOULDERS, EARS = range(4)
 
 
@@ -67,7 +68,7 @@ def _profile(knots: list[tuple[float, float]], blur: float = 0.5):
     return lambda v: np.interp(v, fine, smooth)
 
 
-_HALF_WIDTH = _profile([(3, 7.6), (1.5, 7.4), (0, 7.15), (-2.5, 6.9), (-5, 6.4), (-7, 5.85), (-9, 5.0), (-10.5, 4.2),
+_HALF_WIDTH = _profile([(3, 7.6), (1.5, 7.4), (0, 7.15), (-2.5, 6.9), (-5, 6.4), (-7, 5.8), (-9, 4.95), (-10.5, 4.1),
                         (-12, 3.4), (-14, 3.0)])  # fmt: skip
 _FRONT = _profile([(3, 1.5), (1.8, 1.5), (0.6, 1.0), (-1.5, 0.9), (-3.5, 1.0), (-5, 1.1), (-7, 1.05), (-8.8, 0.35),
                    (-10.1, 0.75), (-11, 0.35), (-11.7, -0.6), (-12.5, -2.2)])  # fmt: skip
@@ -76,33 +77,33 @@ _NECK_FRONT = _profile([(-9, -4.0), (-12, -4.3), (-14, -4.5), (-16, -4.0), (-19,
 _NECK_WIDTH = _profile([(-6, 5.3), (-12, 5.3), (-15, 5.5), (-17, 6.2), (-19, 7.6)])
 _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1.4, -7.3), (1.65, -5.2), (2.1, -4),
                       (3.2, -4)], blur=0.12)  # fmt: skip
-_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.4), (0, 0.72), (-1, 1.2), (-2, 1.75), (-3, 2.4), (-3.6, 2.8),
-                         (-4.05, 2.75), (-4.5, 1.9), (-4.85, 0.5), (-5.2, 0)], blur=0.18)  # fmt: skip
-_NOSE_WIDTH = _profile([(1.5, 0.85), (0, 0.62), (-1.5, 0.78), (-3, 0.92), (-3.8, 0.98), (-4.5, 0.95)])
+_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 1.0), (-2, 1.5), (-3, 2.05), (-3.6, 2.4),
+                         (-4.05, 2.4), (-4.5, 1.7), (-4.85, 0.45), (-5.2, 0)], blur=0.18)  # fmt: skip
+_NOSE_WIDTH = _profile([(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.88), (-3.8, 0.92), (-4.5, 0.9)])
 _SIDE = -8.0  # z of the head's widest plane
 
 _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
     (2.9, 1.75, 1.7, 0.5, 0.42),  # brow ridge
     (0.0, 1.75, 0.8, 0.6, 0.12),  # glabella
-    (2.9, 0.15, 1.45, 0.85, -1.0),  # eye socket
+    (2.9, 0.2, 1.45, 0.8, -0.85),  # eye socket
     (1.45, 0.3, 0.45, 0.6, -0.35),  # inner corner of the socket
     (6.6, 2.6, 0.9, 2.0, -0.3),  # temple
     (4.7, -2.3, 1.5, 1.1, 0.45),  # cheekbone
-    (2.9, -3.4, 1.3, 1.0, 0.15),  # front of the cheek
-    (4.9, -6.0, 1.2, 1.6, -0.35),  # hollow of the cheek
+    (3.2, -3.8, 1.4, 1.3, 0.25),  # front of the cheek
+    (4.9, -6.0, 1.2, 1.6, -0.12),  # hollow of the cheek
     (2.15, -1.6, 0.8, 0.35, -0.12),  # tear trough
     (1.42, -4.05, 0.42, 0.42, 0.95),  # wing of the nose
     (1.98, -4.2, 0.2, 0.55, -0.18),  # crease behind the wing
     (0.0, -3.75, 0.62, 0.5, 0.22),  # tip of the nose
     (0.62, -4.62, 0.24, 0.2, -0.4),  # nostril
-    (2.75, -5.6, 0.25, 1.0, -0.05),  # nasolabial fold, softly
+    (2.75, -5.6, 0.25, 1.0, -0.025),  # nasolabial fold, softly
     (0.0, -5.6, 0.2, 0.45, -0.1),  # philtrum
     (0.4, -5.7, 0.16, 0.5, 0.08),  # its ridge
     (0.0, -6.45, 1.35, 0.42, 0.4),  # upper lip
     (0.45, -6.62, 0.4, 0.25, 0.1),
     (0.0, -7.55, 1.3, 0.4, 0.45),  # lower lip
     (0.55, -7.5, 0.5, 0.3, 0.1),
-    (0.0, -7.0, 1.9, 0.11, -0.42),  # between the lips
+    (0.0, -7.0, 1.2, 0.11, -0.42),  # between the lips
     (2.65, -7.0, 0.3, 0.35, -0.25),  # lip corner
     (0.0, -8.55, 1.1, 0.35, -0.22),  # fold between lip and chin
     (0.0, -10.1, 1.0, 0.75, 0.35),  # chin
@@ -114,8 +115,8 @@ _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
 def _row_heights(n: int) -> np.ndarray:
     """Heights of the head's rows, crown to collar: dense on the face, densest at eyes and lip line."""
     v = np.linspace(12.55, -19.0, 8000)
-    density = 0.55 + smoothstep(-12.8, -11.5, v) * smoothstep(4.5, 3.0, v) * 0.9
-    density += 13.0 * bump(v, 0, LIP_LINE, 0, 0.07, 1) + 1.2 * bump(v, 0, 0.05, 0, 0.5, 1)
+    density = 0.8 + 0.2 * smoothstep(-13, -12, v) + smoothstep(-12.8, -11.5, v) * smoothstep(4.5, 3.0, v) * 0.8
+    density += 32.0 * bump(v, 0, LIP_LINE, 0, 0.06, 1) + 1.2 * bump(v, 0, 0.05, 0, 0.5, 1)
     density += 1.2 * bump(v, 0, -4.5, 0, 0.4, 1) + 6.0 * bump(v, 0, 12.55, 0, 0.15, 1)
     spread = np.cumsum(density)
     return np.interp(np.linspace(0, 1, n), (spread - spread[0]) / (spread[-1] - spread[0]), v)
@@ -141,7 +142,7 @@ def _sculpt(rest: np.ndarray, x: np.ndarray, v: np.ndarray, front: np.ndarray) -
     side = np.abs(x)
     for cx, cy, sx, sy, dz in _SCULPTURE:
         rest[2] += front * dz * bump(side, v, cx, cy, sx, sy)
-    rest[2] += front * _NOSE_HEIGHT(v) * np.exp(-((side / _NOSE_WIDTH(v)) ** 2.2))
+    rest[2] += front * _NOSE_HEIGHT(v) * np.exp(-((side / _NOSE_WIDTH(v)) ** 2))
     rest[1] += front * 0.28 * bump(side, v, 0, -4.75, 1.1, 0.3)  # the base of the nose faces a little forward
     reach = (EYE_RADIUS + 0.1) ** 2 - (side - EYE[0]) ** 2 - (v - EYE[1]) ** 2
     lids = EYE_DEPTH + np.sqrt(np.maximum(reach, 0.0))
@@ -152,7 +153,7 @@ def _sculpt(rest: np.ndarray, x: np.ndarray, v: np.ndarray, front: np.ndarray) -
 
 def _head_sheet(rows: int, cols: int):
     c = np.linspace(-1, 1, cols)
-    theta, v = np.meshgrid(np.pi * (0.5 * c + 0.5 * c**3), _row_heights(rows))
+    theta, v = np.meshgrid(BEHIND * (0.6 * c + 0.4 * c**3), _row_heights(rows))
     rest = _loft(theta, v)
     front = smoothstep(1.75, 1.25, np.abs(theta))
     across = np.where(np.abs(theta) < np.pi / 2, _HALF_WIDTH(np.minimum(v, 3)) * np.sin(theta),
@@ -164,24 +165,23 @@ def _head_sheet(rows: int, cols: int):
 def _curtain_sheet(rows: int, cols: int):
     """Long hair: from the crown over the sides and the back, open in front, straight down below the ears."""
     c = np.linspace(-1, 1, cols)
-    theta = np.sign(c) * (1.02 + (np.pi - 1.02) * np.abs(c) ** 0.8)
-    theta, v = np.meshgrid(theta, np.linspace(10.5, -19, rows))
-    held = np.maximum(v, 1.0)
-    rest = _loft(theta, held)
-    fall = np.maximum(1.0 - v, 0.0)
-    away = 0.55 + 0.8 * smoothstep(9, 0, v) - 0.02 * fall
+    theta = np.sign(c) * (0.98 + (BEHIND - 0.98) * np.abs(c) ** 0.8)
+    theta, v = np.meshgrid(theta, np.linspace(11.0, -19, rows))
+    rest = _loft(theta, np.maximum(v, 1.0))
+    fall = smoothstep(1.0, -9.0, v)
+    away = 0.7 + 1.1 * smoothstep(8, 0, v) + 0.5 * fall
     rest[0] += np.sin(theta) * away
-    rest[2] += np.cos(theta) * away
+    rest[2] += np.cos(theta) * away + 0.8 * fall
     rest[1] = v
     return rest, np.stack([20 + rest[0], v]), theta, 0 * v
 
 
 def _shoulder_sheet(rows: int, cols: int):
     t, c = np.linspace(0, 1, rows)[:, None], np.linspace(-1, 1, cols)[None]
-    theta = np.pi * c + 0 * t
+    theta = BEHIND * c + 0 * t
     wide = 6.6 + 14.5 * smoothstep(0.0, 0.8, t) ** 0.9
     deep = 5.4 + 4.6 * smoothstep(0, 0.9, t)
-    y = -16.0 - 5.0 * t**1.3 - 9.0 * smoothstep(0.72, 1.0, t)
+    y = -14.6 - 5.0 * t**1.3 - 9.0 * smoothstep(0.72, 1.0, t)
     x = wide * np.sign(np.sin(theta)) * np.abs(np.sin(theta)) ** 0.85
     rest = np.stack([x, y + 0.9 * -np.cos(theta) * (1 - t), -8.0 + deep * np.cos(theta)])
     return rest, np.stack([x, y + 0 * x - 10]), theta, 0 * x
@@ -191,7 +191,7 @@ def _ear_sheet(rows: int, cols: int):
     """Both ears as bowls: rows run from the canal over antihelix and rim to behind the ear."""
     r = np.linspace(0.02, 1.0, rows)[:, None]
     half = cols // 2
-    a = np.linspace(-np.pi, np.pi, half)[None] + 0 * r
+    a = np.linspace(-np.pi - 0.4, np.pi + 0.4, half)[None] + 0 * r
     up, ahead = np.sin(a), np.cos(a)
     reach = np.minimum(r / 0.88, 1.0)
     narrow = 1.75 * (1 - 0.3 * smoothstep(0.1, 1.0, -up))
@@ -220,7 +220,7 @@ def grid_normals(points: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def atlas(cols: int) -> Atlas:
     """The atlas with ``cols`` points a row: the finer, the crisper a large picture."""
-    counts = [int(cols * 1.12), cols // 4, cols // 6, cols // 6]
+    counts = [int(cols * 1.25), cols // 3, cols // 5, cols // 5]
     makers = (_head_sheet, _curtain_sheet, _shoulder_sheet, _ear_sheet)
     sheets = [make(n, cols) for make, n in zip(makers, counts, strict=True)]
     inner = np.ones((sum(counts), cols), bool)
@@ -228,6 +228,7 @@ def atlas(cols: int) -> Atlas:
     inner[starts[:-1]] = inner[starts[1:] - 1] = False
     inner[:, [0, -1]] = False
     inner[starts[3] :, cols // 2 - 1 : cols // 2 + 1] = False
+    inner[starts[1] : starts[2], cols // 2 - 1 : (cols + 1) // 2 + 1] = False  # the parting in front
     part = np.repeat(np.arange(4), counts)[:, None] + np.zeros((1, cols), int)
     joined = [np.concatenate([s[i] for s in sheets], axis=-2).astype(np.float32) for i in range(4)]
     normal = np.concatenate([grid_normals(s[0]) for s in sheets], axis=1).astype(np.float32)

@@ -36,7 +36,7 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU10": ((1.35, -6.3, 0.9, 0.85, 0, 0.75, 0.2, UPPER), (1.6, -4.2, 0.6, 0.6, 0.1, 0.25, 0.1, BOTH),
              (2.7, -3.6, 0.9, 1.0, 0.05, 0.4, 0.3, BOTH)),
     "AU11": ((2.4, -4.7, 0.7, 0.9, 0.12, 0.42, 0.38, BOTH), (1.7, -6.2, 0.6, 0.8, 0.05, 0.28, 0.05, UPPER)),
-    "AU12": ((2.75, -7.0, 1.0, 0.95, 0.85, 1.0, -0.35, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
+    "AU12": ((2.75, -7.0, 0.95, 0.95, 0.8, 1.15, -0.35, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
              (0.7, -6.3, 1.0, 0.5, 0.15, 0.12, -0.2, UPPER), (0.8, -7.7, 1.0, 0.5, 0.15, 0.15, -0.1, LOWER),
              (1.6, -4.1, 0.6, 0.6, 0.14, 0.12, 0, BOTH)),
     "AU14": ((2.7, -7.0, 0.7, 0.7, 0.28, 0.1, -0.55, BOTH), (3.5, -6.9, 0.5, 0.9, -0.15, 0, 0.25, BOTH)),
@@ -111,7 +111,7 @@ FOLDS: dict[str, tuple] = {  # lines, half-width, depth; a window (across, heigh
 def upper_lid(x):
     """Height of the upper lid's margin, cm, at distance ``x`` from the midline (material address)."""
     t = np.clip((x - EYE[0]) / 1.5, -1, 1)
-    return -0.04 + 0.07 * t + 0.52 * (1 - np.abs(t) ** 2.3) * (1 - 0.12 * t)
+    return -0.04 + 0.07 * t + 0.46 * (1 - np.abs(t) ** 2.3) * (1 - 0.12 * t)
 
 
 def lower_lid(x):
@@ -242,7 +242,8 @@ def actuate(levels: torch.Tensor, fold_gain: torch.Tensor) -> torch.Tensor:
     a[:, _AT["AU25"]] *= 1 - pressed
     shut = (act["AU43"] + act["AU45"]).clamp(0, 1)
     narrow = 0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]
-    lower = (0.30 * act["AU07"] + 0.22 * act["AU06"] + 0.16 * act["AU09"] + 0.12 * shut).clamp(0, 0.45)
+    narrow = 0.30 * torch.tanh(narrow / 0.30)
+    lower = 0.34 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.34) + 0.12 * shut
     upper = (shut * 1.1 + narrow - 0.42 * act["AU05"] * (1 - shut)).clamp(min=-0.5)
     upper = torch.minimum(upper, 1.03 - lower)
     jaw = 1 - (1 - 0.42 * act["AU26"].mean(1)) * (1 - act["AU27"].mean(1))

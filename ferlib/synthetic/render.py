@@ -35,7 +35,7 @@ class Drawn:
     masks: torch.Tensor | None = None
 
 
-def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False, batch: int = 16) -> Drawn:
+def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False, batch: int = 8) -> Drawn:
     """Draws ``people`` (N) with AU ``levels`` (N, U, 2) in [0, 5], left and right, in ``scenes`` (N), ``size`` px square.
 
     The result does not depend on ``batch``.  Raises ``ValueError`` when the three do not have the same length.
@@ -71,7 +71,7 @@ def _draw(people: People, levels: torch.Tensor, scenes: Scene, size: int, truth:
 
 def columns_for(size: int) -> int:
     """Atlas columns for a picture of ``size`` px."""
-    return 96 if size <= 56 else 128 if size <= 112 else 192 if size <= 256 else 320
+    return 64 if size <= 56 else 96 if size <= 112 else 160 if size <= 256 else 288
 
 
 @dataclass
@@ -108,14 +108,17 @@ def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: in
 
 
 def _normals(at: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Unnormalised normals (N, 3, V) by central differences."""
+    """Unit normals (N, 3, V) by central differences."""
     n, rows, cols = len(at), *grid
     p = at.reshape(n, 3, rows, cols)
     along, down = torch.zeros_like(p), torch.zeros_like(p)
     along[..., 1:-1] = p[..., 2:] - p[..., :-2]
     down[..., 1:-1, :] = p[..., 2:, :] - p[..., :-2, :]
-    normal = torch.linalg.cross(down, along, dim=1).reshape(n, 3, -1)
-    return normal / (normal.norm(dim=1, keepdim=True) + 1e-6)
+    ax, ay, az = along.unbind(1)
+    dx, dy, dz = down.unbind(1)
+    normal = torch.stack([dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax], 1)
+    squared = normal[:, 0] ** 2 + normal[:, 1] ** 2 + normal[:, 2] ** 2
+    return (normal * torch.rsqrt(squared + 1e-12)[:, None]).reshape(n, 3, -1)
 
 
 def _hollows(at: torch.Tensor, normal: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
@@ -153,100 +156,124 @@ def _shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch
 
 def _paint(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Linear light (N, 3, size, size) and landmarks (N, 68, 2)."""
-    cols = columns_for(size)
+    cols, n = columns_for(size), len(people)
     head = atlas(cols)
     grid = (head.rows, head.cols)
-    fine = int(size * (1.5 if size <= 56 else 2)) // 2 * 2
+    fine = int(size * 1.5 + 1) // 2 * 2
     skin_at, rest, dark = deform(people, levels, cols)
     surface = _surface(people, skin_at, dark, cols)
     turn = rotation(scenes)
     seen = project(surface.at, scenes, turn, (fine, fine))
-    hit, point, place = rasterise(seen, grid, surface.drawable, (fine, fine))
-    points = project(landmark_points(skin_at, cols), scenes, turn, (size, size))[:, :2].transpose(1, 2)
+    both_sides = torch.as_tensor(head.part == CURTAIN)
+    hit, point, place = rasterise(seen, grid, surface.drawable, both_sides, (fine, fine), 2 if size <= 256 else 3)
+    marks = project(landmark_points(skin_at, cols), scenes, turn, (size, size))[:, :2].transpose(1, 2)
 
-    normal = _normals(surface.at, grid)
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
-    hollow = _hollows(surface.at, normal, grid)
-    lit = _shadow(surface.at, key, grid)
-    material = to_torch(head.material).expand(len(people), -1, -1)
-    sheet = torch.cat([surface.at, normal, material, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None]], 1)
-    sheet = torch.cat([sheet, skin.skin_maps(cols).strands.expand(len(people), 1, -1)], 1)
-    sampled = F.grid_sample(sheet.reshape(len(people), -1, *grid), place[:, None], align_corners=True, padding_mode="border")
-    colour = _light_and_paint(sampled[:, :, 0], point, people, levels, scenes, turn, key, skin_at, rest, fine, cols)
-    backdrop = photo.backdrop(scenes, fine).flatten(2)
-    picture = torch.where(hit[:, None], colour, backdrop).reshape(len(people), 3, fine, fine)
-    return F.interpolate(picture, size=(size, size), mode="area"), points
+    normal = _normals(surface.at, grid)
+    hollow, lit = _hollows(surface.at, normal, grid), _shadow(surface.at, key, grid)
+    fixed = torch.cat([to_torch(head.material), skin.skin_maps(cols).strands[None]]).expand(n, -1, -1)
+    sheet = torch.cat([surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed], 1)
+    sampled = F.grid_sample(sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border")
+    got = sampled[:, :, 0].transpose(0, 1).contiguous()
+    part = torch.as_tensor(head.part, dtype=torch.float32)[point]
+    features = _features(levels, people, scenes, skin_at, rest, key, cols)
+    colour = _shade(got, part, _Setting.of(scenes, turn, key, fine), people, features)
+    picture = torch.where(hit, colour, photo.backdrop(scenes, fine).flatten(2).transpose(0, 1))
+    picture = picture.reshape(3, n, fine, fine).transpose(0, 1)
+    return F.interpolate(picture, size=(size, size), mode="area"), marks
 
 
-def _light_and_paint(got, point, people, levels, scenes, turn, key, skin_at, rest, fine, cols):
-    at, normal, address, albedo = got[:, :3], got[:, 3:6], got[:, 6:8], got[:, 8:11]
-    hollow, lit, cover, grain = got[:, 11], got[:, 12], got[:, 13], got[:, 14]
-    normal = normal / (normal.norm(dim=1, keepdim=True) + 1e-6)
-    eye_point = torch.einsum("nji,nj->ni", turn, F.pad(scenes.distance[:, None], (2, 0)))
-    ray = at - eye_point[:, :, None]
-    ray = ray / ray.norm(dim=1, keepdim=True)
-    part = torch.as_tensor(atlas(cols).part)[point]
-    hairy = torch.where(part == CURTAIN, torch.ones_like(cover), cover.clamp(0, 1))
-    cloth = (part == SHOULDERS).float()
-    light = _irradiance(normal, key, scenes, turn, hollow, lit)
-    colour = albedo * light + _sheen(normal, ray, key, scenes, light, lit, hairy, cloth, grain, address, hollow)
-    face = (part == HEAD).float() * (at[:, 2] > -8).float() * (1 - hairy)
-    p = paint.Pixels(address[:, 0], address[:, 1], at, ray, light, (scenes.frame / fine)[:, None], face, grain)
-    eyes, mouth = _eyes_and_mouth(levels, people, scenes, skin_at, rest, key, cols)
-    colour = paint.lips(colour, p, people)
-    colour = paint.nostrils(colour, p)
-    colour = paint.mouth(colour, p, people, mouth)
-    colour = paint.eyes(colour, p, people, eyes)
-    colour = paint.brows(colour, p, people)
-    return paint.glasses(colour, p, people, rest[:, :, nearest_point(cols, 0.0, 0.4)])
+@dataclass
+class _Setting:
+    """The scenes as the shader needs them, (3, N, 1) or (N, 1), directions in the head's frame."""
+
+    eye: torch.Tensor
+    key: torch.Tensor
+    fill: torch.Tensor
+    up: torch.Tensor
+    key_rgb: torch.Tensor
+    fill_rgb: torch.Tensor
+    ambient: torch.Tensor
+    rim: torch.Tensor
+    cm: torch.Tensor
+
+    @classmethod
+    def of(cls, scenes: Scene, turn: torch.Tensor, key: torch.Tensor, fine: int) -> _Setting:
+        lift = lambda a: a.T[:, :, None].contiguous()  # noqa: E731
+        back = lambda a: lift(torch.einsum("nji,nj->ni", turn, a))  # noqa: E731
+        camera = F.pad(scenes.distance[:, None], (2, 0))
+        return cls(back(camera), lift(key), back(scenes.fill), lift(turn[:, 1]), lift(scenes.key_rgb), lift(scenes.fill_rgb),
+                   lift(scenes.ambient), scenes.rim[:, None], (scenes.frame / fine)[:, None])  # fmt: skip
 
 
-def _irradiance(normal, key, scenes, turn, hollow, lit):
-    """Light (N, 3, P) falling on the skin; the wrap is wider in red, as light bleeds through skin."""
-    fill = torch.einsum("nji,nj->ni", turn, scenes.fill)
-    up = turn[:, 1]
-    wrap = normal.new_tensor([0.34, 0.20, 0.15])[None, :, None]
-    facing = torch.einsum("nc,ncp->np", key, normal)[:, None]
-    soft = ((facing + wrap) / (1 + wrap)).clamp(min=0)
-    shade = lit[:, None] * (1 - 0.06) + 0.06 * normal.new_tensor([1.6, 0.8, 0.6])[None, :, None]
-    other = (torch.einsum("nc,ncp->np", fill, normal) * 0.75 + 0.25).clamp(min=0)[:, None]
-    sky = (0.62 + 0.38 * torch.einsum("nc,ncp->np", up, normal))[:, None]
-    hollow = hollow[:, None].clamp(0, 1.1)
-    tinted = hollow ** normal.new_tensor([0.85, 1.05, 1.15])[None, :, None]
-    return (scenes.key_rgb[:, :, None] * soft * shade * (0.6 + 0.4 * tinted)
-            + (scenes.fill_rgb[:, :, None] * other + scenes.ambient[:, :, None] * sky) * tinted) * 0.5  # fmt: skip
+def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, features) -> torch.Tensor:
+    """Linear light (3, N, P) of the surface behind each pixel; ``got`` (15, N, P) are the sampled sheets."""
+    at, normal, albedo = got[:3], paint.unit(got[3:6]), got[6:9]
+    hollow, lit, cover, across, height, grain = got[9:]
+    ray = paint.unit(at - s.eye)
+    hairy = torch.where(part == CURTAIN, 1.0, cover.clamp(0, 1))
+    light = _irradiance(normal, s, hollow, lit)
+    gloss = _sheen(normal, ray, s, light, hollow, lit, hairy, grain, across)
+    colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
+    bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
+    face = torch.arange(got.shape[1])[:, None].expand(-1, got.shape[2])
+    flat = [a.reshape(*a.shape[:-2], -1) for a in (face, across, height, at, ray, light, s.cm.expand_as(bare), bare, grain)]
+    colour = colour.reshape(3, -1)
+    _features_over(colour, paint.Pixels(*flat), people, *features)
+    return colour.reshape(at.shape)
 
 
-def _sheen(normal, ray, key, scenes, light, lit, hairy, cloth, grain, address, hollow):
-    """Highlights (N, 3, P): oily skin, hair, and a rim against the backdrop."""
-    half = key[:, :, None] - ray
-    half = half / half.norm(dim=1, keepdim=True)
-    shine = torch.einsum("ncp,ncp->np", normal, half).clamp(min=0)
-    facing = -torch.einsum("ncp,ncp->np", normal, ray)
-    fresnel = (1 - facing).clamp(0, 1) ** 4
-    oily = 0.5 + 0.9 * torch.exp(-((address[:, 0] / 1.6) ** 2)) * (address[:, 1] > -10.5).float()
-    gloss = (0.055 * shine**12 + 0.06 * shine**48 * oily) * (1 - hairy)
-    band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * shine**10 + 0.04 * shine**40) * hairy
-    skin_rim = 0.16 * fresnel * scenes.rim[:, None] * hollow
-    keyed = scenes.key_rgb[:, :, None] * ((gloss + band) * lit)[:, None]
-    return (keyed + skin_rim[:, None] * (scenes.ambient[:, :, None] + light)) * (1 - 0.85 * cloth)[:, None]
+def _irradiance(normal, s: _Setting, hollow, lit):
+    """Light (3, N, P) falling on the skin; the wrap is wider in red, as light bleeds through skin."""
+    wrap = normal.new_tensor([0.34, 0.20, 0.15])[:, None, None]
+    soft = ((paint.dot(s.key, normal) + wrap) / (1 + wrap)).clamp(min=0)
+    shade = lit * 0.94 + normal.new_tensor([0.10, 0.05, 0.04])[:, None, None]
+    other = (paint.dot(s.fill, normal) * 0.375 + 0.125).clamp(min=0)
+    sky = 0.31 + 0.19 * paint.dot(s.up, normal)
+    open_ = hollow.clamp(0, 1.1)
+    tinted = torch.stack([0.15 + 0.85 * open_, open_, 1.12 * open_ - 0.12])
+    return (0.5 * s.key_rgb) * soft * shade * (0.6 + 0.4 * tinted) + (s.fill_rgb * other + s.ambient * sky) * tinted
 
 
-def _eyes_and_mouth(levels, people, scenes, skin_at, rest, key, cols):
+def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
+    """Highlights (3, N, P): oily skin, hair, and a rim against the backdrop."""
+    shine = paint.dot(normal, paint.unit(s.key - ray)).clamp(min=0)
+    fresnel = (1 + paint.dot(normal, ray)).clamp(0, 1) ** 4
+    wide = shine**12
+    narrow = wide**4
+    oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
+    gloss = (0.055 * wide + 0.06 * narrow * oily) * (1 - hairy)
+    band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * wide + 0.04 * narrow) * hairy
+    rim = 0.16 * fresnel * s.rim * hollow
+    return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)
+
+
+def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
+    """Paints all features over the lit skin, in place."""
+    side, near = p.across.abs(), p.skin > 0.02
+    paint.paint_near(colour, p, near & (side < 2.7) & ((p.height + 7.0).abs() < 1.3), paint.lips, people)
+    paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
+    paint.paint_near(colour, p, near & (side < 2.65) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth)
+    paint.paint_near(colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes)
+    paint.paint_near(colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people)
+    wears = people.looks["glasses"][p.face] > 0
+    paint.paint_near(colour, p, wears & (p.height > -4) & (p.height < 3.5), paint.glasses, people, bridge)
+
+
+def _features(levels, people, scenes, skin_at, rest, key, cols):
+    """Eyes, mouth and the root of the nose, as the painters need them."""
     coefficients = actuate(levels, people.looks["fold_gain"])
     opened = (1.03 - coefficients[:, -5:-3] - coefficients[:, -3:-1]).clamp(0, 1.6)
-    mean = to_torch(atlas(cols).rest)
     spots = [nearest_point(cols, side * EYE[0], EYE[1]) for side in (1, -1)]
-    shift = rest[:, :, spots] - mean[None, :, spots]
+    shift = rest[:, :, spots] - to_torch(atlas(cols).rest)[None, :, spots]
     home = torch.tensor([[EYE[0], EYE[1], EYE_DEPTH], [-EYE[0], EYE[1], EYE_DEPTH]])
-    look = torch.deg2rad(scenes.gaze)
-    yaw, pitch = look[:, 0], look[:, 1]
-    gaze = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)[:, None].expand(-1, 2, -1)
+    yaw, pitch = torch.deg2rad(scenes.gaze).unbind(1)
+    gaze = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
     eyes = paint.Eyes(home[None] + shift.transpose(1, 2), opened, gaze, key)
     top, bottom = (nearest_point(cols, 0.0, LIP_LINE + s * LIP_STRIP) for s in (1, -1))
     centre = 0.5 * (rest[:, :, top] + rest[:, :, bottom])
     gap = (skin_at[:, 1, top] - skin_at[:, 1, bottom]).clamp(min=0.02)
-    return eyes, paint.Mouth(centre, coefficients[:, -1], gap)
+    return eyes, paint.Mouth(centre, coefficients[:, -1], gap), rest[:, :, nearest_point(cols, 0.0, 0.4)]
 
 
 __all__ = ["TRAITS", "Drawn", "columns_for", "deform", "draw_faces"]

@@ -17,12 +17,12 @@ from ferlib.synthetic.muscles import upper_lid
 from ferlib.synthetic.people import BEARDS, HAIR_STYLES, People
 
 # lowest height of hair, by azimuth in radians: a hairline in front, sideburns, round the ear, to the nape
-_HAIRLINE = ((0, 6.6), (0.4, 6.7), (0.75, 6.3), (0.98, 5.0), (1.08, 3.2), (1.2, 0.8), (1.32, -1.6), (1.5, -1.6), (1.7, 0.2),
-             (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
+_HAIRLINE = ((0, 6.9), (0.35, 7.0), (0.6, 6.4), (0.78, 5.2), (0.92, 3.6), (1.05, 2.0), (1.18, 0.3), (1.3, -1.7), (1.45, -1.7),
+             (1.7, 0.2), (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
 #              thickness on top, at the sides, recession of the hairline, fringe, strand depth, curl
-_STYLE = {"short": (1.25, 0.55, 0.0, 0.0, 0.10, 0.2), "cropped": (0.35, 0.25, 0.0, 0.0, 0.05, 0.6),
-          "receding": (0.7, 0.4, 1.0, 0.0, 0.08, 0.2), "bald": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-          "fringe": (1.3, 0.8, 0.0, 1.0, 0.12, 0.1), "long": (1.0, 0.8, 0.0, 0.0, 0.12, 0.1),
+_STYLE = {"short": (1.1, 0.75, 0.0, 0.0, 0.10, 0.2), "cropped": (0.35, 0.25, 0.0, 0.0, 0.05, 0.6),
+          "receding": (0.5, 0.5, 1.0, 0.0, 0.08, 0.2), "bald": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+          "fringe": (1.2, 1.0, 0.0, 1.0, 0.12, 0.1), "long": (0.9, 1.0, 0.0, 0.0, 0.12, 0.1),
           "bun": (0.7, 0.4, 0.0, 0.0, 0.07, 0.1), "curly": (2.0, 1.5, 0.0, 0.25, 0.35, 1.0),
           "afro": (3.2, 2.6, 0.0, 0.0, 0.3, 1.0)}  # fmt: skip
 
@@ -84,7 +84,7 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     return SkinMaps(*(to_torch(a, device) for a in (
         red, socket * head.front, _beards(side, v, head.front), hairline, temple, smoothstep(2.0, 8.5, v),
         head.material[0], np.stack([_noise(shape, (s * fine, s * fine), 10 + s) for s in (3, 5, 8, 14)]),
-        _noise(shape, (0.6 * fine, 0.6 * fine), 4), _noise(shape, (0.45 * fine, 9 * fine), 5),
+        _noise(shape, (0.6 * fine, 0.6 * fine), 4), 0.75 * _noise(shape, (0.3, 7 * fine), 5) + 0.65 * _noise(shape, (1.1 * fine, 14 * fine), 7),
         _noise(shape, (1.6 * fine, 1.6 * fine), 6), np.clip(spots - 1.3, 0, 1.5) * head.front)))  # fmt: skip
 
 
@@ -98,9 +98,9 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     top, sides, recede, fringe, _, _ = (c[:, None] for c in style.unbind(1))
     line = maps.hairline + 0.45 * look("hairline") + maps.temple * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
     fall = 2.6 * fringe * torch.exp(-((maps.part_line - 1.5 * look("hair_part")) / 6.0) ** 2) * (v > 2).float()
-    above = v - (line - fall) + 0.22 * maps.strands + 0.15 * maps.curls
+    above = v - (line - fall) + 0.10 * maps.strands + 0.2 * maps.curls
     on_head = (part == HEAD).float() * (top > 0)
-    cover = torch.sigmoid(above * 6.0) * on_head
+    cover = torch.sigmoid(above * 5.0 + 0.7 * maps.strands) * on_head
     grown = (above * 0.9).clamp(0, 1)
     thick = cover * (0.15 + 0.85 * grown) * (sides + (top - sides) * maps.top)
     sweep = 1 + 0.35 * look("hair_part") * torch.tanh(maps.part_line / 3.0) * maps.top
@@ -117,7 +117,7 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     mix = torch.stack([people.traits[:, i] for i in (0, 7, 13, 19)], 1) * 0.5
     mottle = 0.035 * (mix @ maps.coarse) + 0.02 * maps.fine
     redness = maps.red * (0.45 + 0.5 * look("red")) + 0.1 * (mix.roll(1, 1) @ maps.coarse)
-    shade = (1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.55 * look("freckles") * maps.freckles * 0.6).clamp(0.3, 1.3)
+    shade = (1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles).clamp(0.3, 1.3)
     shade = shade * (1 - 0.55 * dark.clamp(0, 1.3))
     skin = people.skin[:, :, None] * shade[:, None]
     blush = torch.stack([0.03 * redness + 0.04 * dark, -0.20 * redness, -0.20 * redness], 1)
@@ -125,7 +125,7 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     beard = maps.beard[people.looks["beard"].long()]
     full = (people.looks["beard"] > 1).float()[:, None]
     density = beard * (0.38 + 0.5 * full) * (1 + (0.15 + 0.15 * full) * (maps.fine + maps.strands)).clamp(0, 1.5)
-    hair = people.hair[:, :, None] * (1 + 0.30 * maps.strands + 0.08 * maps.coarse[0]).clamp(0.25, 2.0)
+    hair = people.hair[:, :, None] * (1 + 0.22 * maps.strands + 0.08 * maps.coarse[0]).clamp(0.25, 2.0)
     skin = skin + (0.8 * hair - skin) * (density * full + density * (1 - full) * 0.75).clamp(0, 0.92)[:, None]
     cloth = _clothes(people)[:, :, None] * (1 + 0.06 * maps.coarse[2])
     colour = skin + (hair - skin) * cover[:, None]

@@ -1,7 +1,7 @@
 """Drawn corpora in the native layouts of the real ones, quirks included.
 
-``write(name, out)`` draws any of ``NAMES``; each corpus's module has its plan, its sizes and its writer.
-A plan is a table that says everything before a face is drawn; a tree carries ``DRAWN.json`` and
+Each corpus's module has ``SIZES``, ``plan(size, seed)`` - a table that says everything before a face is
+drawn - and ``write_labels``.  The writers here draw a plan; a tree carries ``DRAWN.json`` and, row for row,
 ``truth.parquet``.
 """
 
@@ -9,61 +9,73 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ferlib.config import UsageError, check_name
+from ferlib.synthetic.native.megc import write_megc
 from ferlib.synthetic.native.plan import Plan, Size
-
-NAMES = ("fer2013", "ckplus", "novaemotions", "casme2", "samm", "smic", "megc", "probe")
-"""What can be drawn; ``megc`` is the list that joins drawn CASME II, SMIC and SAMM of one size and seed."""
-
-FER2013_IMAGES = {"quick": 6_000, "full": 35_887}
+from ferlib.synthetic.native.tree import write_tree
 
 
-def write(
-    name: str,
-    out: Path,
-    size: str = "quick",
-    subjects: int | None = None,
-    images: int | None = None,
-    seed: int = 0,
-) -> Path:
-    """Draw the corpus ``name`` into ``out`` and return it.
+def _writer(name: str) -> Callable[..., Path]:
+    def write(
+        out: Path,
+        size: str = "quick",
+        n_subjects: int | None = None,
+        n_images: int | None = None,
+        seed: int = 0,
+        workers: int | None = None,
+    ) -> Path:
+        module = importlib.import_module(f"{__name__}.{name}")
+        check_name("size", size, module.SIZES)
+        plan = module.plan(scaled(module.SIZES[size], n_subjects, n_images), seed)
+        return write_tree(out, plan, module.write_labels, workers)
 
-    size : ``quick`` or ``full``; subjects, images : other numbers of people and of sequences, clips or
-        pictures.
+    write.__name__ = f"write_{name}"
+    write.__doc__ = f"""Draw the native layout of ``{name}`` into the folder ``out`` and return it.
 
-    Raises ``UsageError`` for an unknown name or size, or a number that makes no sense, and ``DataError``
-    where ``out`` holds something that was not drawn.
+    size : ``quick`` or ``full``.  n_subjects, n_images : other numbers of people, and of sequences, clips or
+        pictures; where only one is given the other follows.
+    workers : drawing processes, by default one a core; the tree is the same for any number.
+
+    Raises ``UsageError`` for sizes that make no sense, ``DataError`` where ``out`` holds what was not drawn.
     """
-    check_name("drawn corpus", name, NAMES)
-    check_name("size", size, ("quick", "full"))
-    if min(subjects or 1, images or 1) < 1:
-        raise UsageError("--subjects and --images must be at least 1")
-    if name == "fer2013":
-        return _write_fer2013(out, images or FER2013_IMAGES[size], seed)
-    module = importlib.import_module(f"{__name__}.{name}")
-    wanted = getattr(module, size.upper())
-    if isinstance(wanted, Size):
-        wanted = scaled(wanted, subjects, images)
-    elif subjects or images:
-        raise UsageError(f"{name} is a list of drawn corpora: scale those")
-    return getattr(module, f"write_{name}")(out, wanted, seed)
+    return write
 
 
-def scaled(size: Size, subjects: int | None, takes: int | None) -> Size:
-    """``size`` with other numbers of people and takes; where one is not given it follows the other."""
-    if subjects is None:
-        subjects = size.subjects if takes is None else max(1, round(size.subjects * takes / size.takes))
-    if takes is None:
-        takes = max(1, round(size.takes * subjects / size.subjects))
-    return dataclasses.replace(size, subjects=min(subjects, takes), takes=takes)
+write_ckplus = _writer("ckplus")
+write_novaemotions = _writer("novaemotions")
+write_casme2 = _writer("casme2")
+write_samm = _writer("samm")
+write_smic = _writer("smic")
+write_probe = _writer("probe")
+
+WRITERS: dict[str, Callable[..., Path]] = {
+    "ckplus": write_ckplus,
+    "novaemotions": write_novaemotions,
+    "casme2": write_casme2,
+    "samm": write_samm,
+    "smic": write_smic,
+    "probe": write_probe,
+    "megc": write_megc,
+}
+"""Every native layout by name; ``megc`` is the list that joins drawn CASME II, SMIC and SAMM."""
 
 
-def _write_fer2013(out: Path, images: int, seed: int) -> Path:
-    from ferlib.synthetic.writers import write_fer2013
+def scaled(size: Size, n_subjects: int | None = None, n_images: int | None = None) -> Size:
+    """``size`` with other numbers of people and takes; where only one is given the other follows it.
 
-    return write_fer2013(out, images, seed=seed)
+    Raises ``UsageError`` for numbers below 1 and for fewer takes than people.
+    """
+    if n_subjects is None:
+        ratio = 1.0 if n_images is None else n_images / size.takes
+        n_subjects = min(size.subjects, max(1, round(size.subjects * ratio)))
+    if n_images is None:
+        n_images = max(1, round(size.takes * n_subjects / size.subjects))
+    if not 1 <= n_subjects <= n_images:
+        raise UsageError(f"{n_images} images of {n_subjects} people: need at least one of each person")
+    return dataclasses.replace(size, subjects=n_subjects, takes=n_images)
 
 
-__all__ = ["NAMES", "Plan", "Size", "scaled", "write"]
+__all__ = ["WRITERS", "Plan", "Size", "scaled", *(f"write_{name}" for name in WRITERS)]

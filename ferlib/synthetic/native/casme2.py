@@ -19,56 +19,37 @@ from ferlib.synthetic.native.plan import (
     rng_of,
     spread,
 )
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
 EMOTIONS = {
-    "others": 99,
-    "disgust": 63,
-    "happiness": 32,
-    "repression": 27,
-    "surprise": 25,
-    "sadness": 7,
-    "fear": 2,
+    "others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25, "sadness": 7, "fear": 2,
+}  # fmt: skip
+SIZES = {
+    "quick": Size(subjects=16, takes=64, face_px=96, every=3),
+    "full": Size(subjects=26, takes=255, face_px=192),
 }
-FULL = Size(subjects=26, takes=255, face_px=192)
-QUICK = Size(subjects=16, takes=64, face_px=96, every=3)
 CAMERA = Camera("lab")
 PICTURE = Format(280, 340)
 FILM = clips.Film(fps=200, median=66, shortest=31, longest=126, first=(1, 300))  # Yan et al. 2014
 NO_APEX = 21  # rows of the workbook whose apex is "/"
-WRONG_ROW, TRUE_OFFSET, WRONG_OFFSET = (
-    60,
-    91,
-    19,
-)  # row from 0; public loaders of the real workbook set it to 91
+WRONG_ROW, TRUE_OFFSET, WRONG_OFFSET = 60, 91, 19  # row from 0; loaders of the real workbook set it to 91
 OTHERS_ONLY = (9, 17)  # people without a clip in MEGC's three classes (24 of 26 take part)
 WRONG_FILM = replace(FILM, first=(TRUE_OFFSET - FILM.median + 1, TRUE_OFFSET - FILM.median + 2))
 WORKBOOK = "CASME2-coding-20140508.xlsx"
 HEADER = (
-    "Subject",
-    "Filename",
-    "",
-    "OnsetFrame",
-    "ApexFrame",
-    "OffsetFrame",
-    "",
-    "Action Units",
-    "Estimated Emotion",
-)
+    "Subject", "Filename", "", "OnsetFrame", "ApexFrame", "OffsetFrame", "", "Action Units", "Estimated Emotion",
+)  # fmt: skip
 
 
-def plan_casme2(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """255 clips of 26 people at full size, with the official number of clips an emotion.
 
     ``takes`` adds ``emotion codes onset apex offset coded_apex coded_offset``: the last two are what the
-    workbook says, ``apex`` and ``offset`` what was drawn.  Raises ``ValueError`` where there are fewer clips
-    than people.
+    workbook says, ``apex`` and ``offset`` what was drawn.
     """
     rng = rng_of("casme2", seed, "cast", size.subjects, size.takes)
     people, emotions = _cast(size, rng)
     lengths = clips.lengths(FILM, size.takes, rng)
-    no_apex = set(rng.choice(size.takes, round(NO_APEX * size.takes / FULL.takes), replace=False))
+    no_apex = set(rng.choice(size.takes, round(NO_APEX * size.takes / SIZES["full"].takes), replace=False))
     rows, takes, names = [], [], _names(people, rng)
     for i, (person, emotion) in enumerate(zip(people.tolist(), emotions, strict=True)):
         film, n_frames = (WRONG_FILM, FILM.median) if i == WRONG_ROW else (FILM, int(lengths[i]))
@@ -83,11 +64,8 @@ def plan_casme2(size: Size = FULL, seed: int = 0) -> Plan:
 
 def _cast(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     """Who shows what: (C,) persons in ascending order, and the emotion of each clip."""
-    if size.takes < size.subjects:
-        raise ValueError(f"{size.takes} clips cannot show {size.subjects} people")
-    counts = 1 + apportion(
-        size.takes - size.subjects, rng.lognormal(0, 0.8, size.subjects)
-    )  # uneven, as in life
+    uneven = rng.lognormal(0, 0.8, size.subjects)
+    counts = 1 + apportion(size.takes - size.subjects, uneven)
     reserved = {p: "others" for p in OTHERS_ONLY if p < size.subjects}
     hands = clips.deal(spread(EMOTIONS, size.takes), counts, reserved, rng)
     return np.repeat(np.arange(size.subjects), counts), [emotion for hand in hands for emotion in hand]
@@ -103,33 +81,17 @@ def _names(people: np.ndarray, rng: np.random.Generator) -> list[str]:
     return names
 
 
-def write_casme2(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw CASME II into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_casme2(size, seed), _write_labels, workers, draw)
-
-
-def _write_labels(folder: Path, plan: Plan, _: np.ndarray) -> None:
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
+    """The workbook, and the Windows shortcut that strayed into the first person's folder."""
     _write_workbook(folder / WORKBOOK, plan)
     stray = folder / plan.frames["file"].iloc[0]
-    (stray.parents[1] / "Desktop - Shortcut.lnk").write_bytes(
-        b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F"
-    )
+    (stray.parents[1] / "Desktop - Shortcut.lnk").write_bytes(b"L\0\0\0\x01\x14\x02\0")
 
 
 def _write_workbook(file: Path, plan: Plan) -> None:
     """The coding sheet: blank columns C and G, "/" for an apex that nobody saw."""
     t = plan.takes
     apex = [text if text == "/" else int(text) for text in t["coded_apex"]]
-    columns = (
-        t["subject"].astype(int),
-        t["sequence"],
-        "",
-        t["onset"],
-        apex,
-        t["coded_offset"],
-        "",
-        t["codes"],
-    )
-    clips.write_workbook(file, HEADER, (*columns, t["emotion"]))
+    who = (t["subject"].astype(int), t["sequence"])
+    when = (t["onset"], apex, t["coded_offset"])
+    clips.write_workbook(file, HEADER, (*who, "", *when, "", t["codes"], t["emotion"]))

@@ -1,5 +1,4 @@
-"""CK+ in its native layout: sequences from neutral to peak, landmarks, FACS codes and emotions, with its
-quirks.
+"""CK+ in its native layout: sequences from neutral to peak, landmarks, FACS codes and emotions.
 
 The labelled sequences take the AU combinations of the real corpus's 327; the others are dealt AUs such that,
 over all 593 peaks, each AU is coded as often as in the real corpus.
@@ -27,43 +26,34 @@ from ferlib.synthetic.native.plan import (
     rng_of,
     spread,
 )
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
 LABELLED = {
-    "anger": 45,
-    "contempt": 18,
-    "disgust": 59,
-    "fear": 25,
-    "happiness": 69,
-    "sadness": 28,
-    "surprise": 83,
-}
+    "anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83,
+}  # fmt: skip
 AU_COUNTS = {
     1: 173, 2: 116, 4: 191, 5: 102, 6: 122, 7: 119, 9: 74, 10: 21, 11: 33, 12: 111, 14: 29, 15: 89, 16: 24,
     17: 196, 18: 9, 20: 77, 23: 59, 24: 57, 25: 287, 26: 48, 27: 81, 28: 1, 43: 9,
 }  # fmt: skip
-"""Peaks that show each AU, of 593 (Lucey et al. 2010, table 2); the 55 codes of AUs that the rig lacks are
-left out."""
+"""Peaks that show each AU, of 593 (Lucey et al. 2010, table 2), without the 64 codes of AUs the rig lacks."""
 
-FULL = Size(subjects=123, takes=593, face_px=224)
-QUICK = Size(subjects=40, takes=200, face_px=128)
+SIZES = {
+    "quick": Size(subjects=40, takes=200, face_px=128),
+    "full": Size(subjects=123, takes=593, face_px=224),
+}
 QUICK_LONGEST = 11
 CAMERA = Camera("studio", height_cm=25.0, eye_line=0.43)
 WIDE, TALL = Format(640, 480, colour=False), Format(640, 490, colour=False)
 LABELLED_SHARE, LABELLED_PEOPLE_SHARE = 327 / 593, 118 / 123
 COLOUR_FROM = 500  # subjects S501 and later were filmed in colour
 COLOUR_PEOPLE_SHARE = 0.08
-STRENGTH_UNKNOWN_SHARE = (
-    0.3  # of the codes, "0": present at a strength that nobody noted; the share is a guess
-)
+STRENGTH_UNKNOWN_SHARE = 0.3  # of the codes are "0", present at a strength nobody noted; a guess
 MEAN_FRAMES, SHORTEST, LONGEST = 18, 10, 60  # 10,708 frames in 593 sequences
 LEVELS = (0.08, 0.22, 0.35, 0.25, 0.10)  # shares of A to E; a guess
 ONE_SIDED_SHARE = 0.7  # of the contempt faces
-FPS = 30
+FPS, DRIFT_DEG = 30, 0.8
 
 
-def plan_ckplus(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """593 sequences of 123 people at full size, 327 of them labelled, over 118 people.
 
     ``takes`` adds ``emotion`` (None without a label) and ``facs``: AU number -> strength as coded, 0 unknown
@@ -73,7 +63,7 @@ def plan_ckplus(size: Size = FULL, seed: int = 0) -> Plan:
     rng = rng_of("ckplus", seed, "cast", size.subjects, size.takes)
     combinations = _combinations(size.takes, rng)
     people = _cast(size.subjects, [emotion for emotion, _ in combinations], rng)
-    longest = LONGEST if size.takes >= FULL.takes else QUICK_LONGEST
+    longest = LONGEST if size.takes >= SIZES["full"].takes else QUICK_LONGEST
     rows, takes, numbers = [], [], Counter[int]()
     order = rng.permutation(len(combinations))  # labels are not each person's first sequences
     for i in order[np.argsort(people[order], kind="stable")]:
@@ -105,8 +95,7 @@ def _format(subject: str) -> Format:
 
 
 def _combinations(n: int, rng: np.random.Generator) -> list[tuple[str | None, tuple[int, ...]]]:
-    """(emotion, AUs) of ``n`` sequences: first the labelled ones by emotion, then the others with emotion
-    None."""
+    """(emotion, AUs) of ``n`` sequences: the labelled ones by emotion, then those with emotion None."""
     from ferlib.synthetic.expressions import ckplus_combinations
 
     n_labelled = round(n * LABELLED_SHARE)
@@ -118,7 +107,7 @@ def _combinations(n: int, rng: np.random.Generator) -> list[tuple[str | None, tu
         for aus, k in zip(own["aus"], apportion(wanted, own["count"].to_numpy()), strict=True):
             labelled += [(emotion, tuple(int(n) for n in str(aus).split("+")))] * int(k)
     used = Counter(number for _, aus in labelled for number in aus)
-    left = {a: max(0, round(count * n / FULL.takes) - used[a]) for a, count in AU_COUNTS.items()}
+    left = {a: max(0, round(count * n / SIZES["full"].takes) - used[a]) for a, count in AU_COUNTS.items()}
     unlabelled = deal_aus(left, n - n_labelled, [aus for _, aus in labelled], rng)
     return labelled + [(None, aus) for aus in unlabelled]
 
@@ -126,12 +115,10 @@ def _combinations(n: int, rng: np.random.Generator) -> list[tuple[str | None, tu
 def deal_aus(
     counts: dict[int, int], n: int, known: list[tuple[int, ...]], rng: np.random.Generator
 ) -> list[tuple[int, ...]]:
-    """Deal AUs to ``n`` peaks so that AU a appears ``counts[a]`` times and goes with those it goes with in
-    ``known``.
+    """Deal AUs to ``n`` peaks: AU a appears ``counts[a]`` times, in the company it keeps in ``known``.
 
     Each peak gets one AU first (if there are enough); the rest are dealt AU by AU, to peaks drawn without
-    replacement with probability proportional to the product of (1 + the co-occurrences in ``known``) with
-    what they hold.
+    replacement, likelier where ``known`` has it with what they hold already (product of smoothed shares).
     """
     together: Counter[tuple[int, int]] = Counter((a, b) for aus in known for a in aus for b in aus)
     left = {a: min(k, n) for a, k in counts.items()}
@@ -150,8 +137,7 @@ def deal_aus(
 
 
 def _cast(n_people: int, emotions: list[str | None], rng: np.random.Generator) -> np.ndarray:
-    """(C,) person of each sequence: nobody shows an emotion twice, a few people have no label, all have a
-    sequence."""
+    """(C,) person of each sequence: all have one, a few have no label, nobody shows an emotion twice."""
     n_labelled = sum(e is not None for e in emotions)
     labelled_people = rng.permutation(n_people)[: max(1, round(n_people * LABELLED_PEOPLE_SHARE))]
     first = labelled_people[np.arange(n_labelled) % len(labelled_people)]
@@ -183,27 +169,17 @@ def _sequence(
     numbers = range(1, n_frames + 1)
     files = [f"cohn-kanade-images/{place}/{stem}_{k:08d}.png" for k in numbers]
     levels = dynamics.onset(np.clip(peak, 0, 5), n_frames, rng)
-    return {"emotion": emotion, "facs": facs}, Take(
-        numbers, files, levels, dynamics.drift(n_frames, FPS, 0.8, rng)
-    )
+    drift = dynamics.drift(n_frames, FPS, DRIFT_DEG, rng)
+    return {"emotion": emotion, "facs": facs}, Take(numbers, files, levels, drift)
 
 
-def write_ckplus(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw CK+ into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_ckplus(size, seed), _write_labels, workers, draw)
-
-
-def _write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
-    """Landmarks of every frame, FACS codes and emotion of every last one, folders left empty, and
-    ``.DS_Store``."""
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
+    """Landmarks of every frame, FACS codes and emotion of every last one, empty folders, ``.DS_Store``."""
     for file, points in zip(plan.frames["file"], landmarks, strict=True):
         _write_rows(folder / _beside(file, "Landmarks", "_landmarks.txt"), points)
     last = plan.frames["file"].to_numpy()[plan.last_frames]
-    for i, (file, named, facs) in enumerate(
-        zip(last, plan.takes["emotion"], plan.takes["facs"], strict=True)
-    ):
+    coded = zip(last, plan.takes["emotion"], plan.takes["facs"], strict=True)
+    for i, (file, named, facs) in enumerate(coded):
         _write_rows(folder / _beside(file, "FACS", "_facs.txt"), sorted(facs.items()))
         emotion = folder / _beside(file, "Emotion", "_emotion.txt")
         if isinstance(named, str):

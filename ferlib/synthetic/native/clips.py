@@ -3,7 +3,7 @@ strongly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,22 +123,25 @@ def deal(
 ) -> list[list[str]]:
     """Share ``emotions`` out over people who get ``counts`` clips each.
 
-    reserved : person -> the only emotion that this person shows (needs enough of it).
-    Each other person gets at least one emotion that is nobody's reserved one.  Returns a list a person.
+    reserved : person -> the only emotion that this person shows; each other person gets at least one emotion
+        that is nobody's reserved one.  Where too few are left to keep this, people get what there is.
+
+    Returns a list of emotions a person.
     """
     common = set(reserved.values())
     left = [emotions[i] for i in rng.permutation(len(emotions))]
+
+    def draw(wanted: Callable[[str], bool]) -> str:
+        return left.pop(next((i for i, emotion in enumerate(left) if wanted(emotion)), 0))
+
     hands: list[list[str]] = [[] for _ in counts]
     for person, emotion in reserved.items():
-        for _ in range(counts[person]):
-            left.remove(emotion)
-            hands[person].append(emotion)
-    for person, hand in enumerate(hands):
-        if person not in reserved and counts[person]:
-            hand.append(left.pop(next(i for i, e in enumerate(left) if e not in common)))
-    for person, hand in enumerate(hands):
-        for _ in range(counts[person] - len(hand)):
-            hand.append(left.pop())
+        hands[person] = [draw(emotion.__eq__) for _ in range(counts[person])]
+    others = [person for person in range(len(counts)) if person not in reserved]
+    for person in others:
+        hands[person].append(draw(lambda emotion: emotion not in common))
+    for person in others:
+        hands[person] += [draw(bool) for _ in range(counts[person] - 1)]
     return hands
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 
 from ferlib.labels import EMOTIONS
 from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, assemble, picture, rng_of
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
-FULL = Size(subjects=40, takes=42_911, face_px=96)
-QUICK = Size(subjects=40, takes=1_200, face_px=96)
+SIZES = {
+    "quick": Size(subjects=40, takes=1_200, face_px=96),
+    "full": Size(subjects=40, takes=42_911, face_px=96),
+}
 CAMERA = Camera("living-room")
 PICTURE = Format(128, 128)
 MANIFEST = "manifest.csv"
@@ -41,7 +41,7 @@ CONFUSED_WITH = {
 """Emotion -> the two that people most take it for (after the confusions in Barsoum et al. 2016, fig. 4)."""
 
 
-def plan_novaemotions(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """Pictures of 40 players, each acted once and judged by several people.
 
     ``takes`` adds ``acted``, ``emotion`` (most votes; what was acted wins ties) and a column of votes an
@@ -84,14 +84,7 @@ def crowd_votes(acted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.multinomial(judgments, chance[acted])
 
 
-def write_novaemotions(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw NovaEmotions into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_novaemotions(size, seed), _write_manifest, workers, draw)
-
-
-def _write_manifest(folder: Path, plan: Plan, _: np.ndarray) -> None:
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
     takes = plan.takes
     votes = takes[list(EMOTIONS)].add_prefix("votes_")
     table = pd.concat([plan.frames["file"].rename("path"), takes[["emotion", "subject"]], votes], axis=1)

@@ -13,11 +13,11 @@ import pandas as pd
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, assemble, picture, rng_of
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
-FULL = Size(subjects=200, takes=10_000, face_px=96)
-QUICK = Size(subjects=80, takes=1_600, face_px=96)
+SIZES = {
+    "quick": Size(subjects=80, takes=1_600, face_px=96),
+    "full": Size(subjects=200, takes=10_000, face_px=96),
+}
 CAMERA = Camera("studio")
 PICTURE = Format(96, 96)
 MANIFEST = "manifest.csv"
@@ -25,7 +25,7 @@ PRESENT_SHARE = 0.15  # of each AU: fewer than four of 25 act in a face, or they
 LEVELS = (1, 2, 3, 4, 5)
 
 
-def plan_probe(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """``size.takes`` pictures, equally many of each person.
 
     Each AU acts in the same number of pictures of each person (up to one), at a level drawn evenly from A to
@@ -54,14 +54,7 @@ def independent_levels(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.where(acting < np.floor(wanted), rng.choice(LEVELS, (n, len(DRAWN_AUS))), 0).astype(np.float32)
 
 
-def write_probe(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw the probe into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_probe(size, seed), _write_manifest, workers, draw)
-
-
-def _write_manifest(folder: Path, plan: Plan, _: np.ndarray) -> None:
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
     aus = pd.DataFrame(plan.levels.max(axis=2).astype(int), columns=list(DRAWN_AUS))
     table = pd.concat([plan.frames["file"].rename("path"), plan.takes["subject"], aus], axis=1)
     table.to_csv(folder / MANIFEST, index=False, lineterminator="\n")

@@ -19,8 +19,6 @@ from ferlib.synthetic.native.plan import (
     rng_of,
     spread,
 )
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
 EMOTIONS = {
     "Anger": 57, "Happiness": 26, "Other": 26, "Surprise": 15, "Contempt": 12, "Disgust": 9, "Fear": 8,
@@ -28,8 +26,10 @@ EMOTIONS = {
 }  # fmt: skip
 SUBJECTS = tuple(n for n in range(6, 38) if n not in (8, 27, 29))  # the 29 people with micro-movements
 OTHER_ONLY = 12  # this person has no clip in MEGC's three classes (28 of 29 take part)
-FULL = Size(subjects=29, takes=159, face_px=192)
-QUICK = Size(subjects=10, takes=40, face_px=96, every=4)
+SIZES = {
+    "quick": Size(subjects=10, takes=40, face_px=96, every=4),
+    "full": Size(subjects=29, takes=159, face_px=192),
+}
 CAMERA = Camera("lab", height_cm=24.0, eye_line=0.44)
 PICTURE = Format(960, 650, colour=False)
 FILM = clips.Film(fps=200, median=74, shortest=30, longest=101, first=(100, 9_000))  # Davison et al. 2018
@@ -54,7 +54,7 @@ OBJECTIVE: tuple[tuple[int, frozenset[int]], ...] = (
 is the rest."""
 
 
-def plan_samm(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """159 clips of 29 people at full size, with the official number of clips an emotion.
 
     ``takes`` adds ``emotion codes onset apex offset objective``.
@@ -85,14 +85,7 @@ def objective_class(aus: set[int]) -> int:
     return next((number for number, allowed in OBJECTIVE if aus <= allowed), 7)
 
 
-def write_samm(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw SAMM into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_samm(size, seed), _write_workbook, workers, draw)
-
-
-def _write_workbook(folder: Path, plan: Plan, _: np.ndarray) -> None:
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
     t = plan.takes
     film = t["sequence"].str.split("_").str[1].astype(int)
     lasts = t["offset"] - t["onset"] + 1

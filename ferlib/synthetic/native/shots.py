@@ -94,7 +94,7 @@ def set_into_frame(
     if (form.height, form.width) != canvas.shape[:2]:
         how = cv2.INTER_AREA if form.height < px else cv2.INTER_CUBIC
         canvas = cv2.resize(canvas, (form.width, form.height), interpolation=how)
-    return canvas, (landmarks + (left, 0)) * (form.width / wide, form.height / px)
+    return canvas, (landmarks + np.array([left, 0])) * (form.width / wide, form.height / px)
 
 
 def save_picture(file: Path, image: np.ndarray, colour: bool) -> None:

@@ -19,8 +19,6 @@ from ferlib.synthetic.native.plan import (
     rng_of,
     spread,
 )
-from ferlib.synthetic.native.shots import Draw
-from ferlib.synthetic.native.tree import write_tree
 
 EMOTIONS = {"negative": 70, "positive": 51, "surprise": 43}
 SHOWN = {
@@ -29,14 +27,16 @@ SHOWN = {
     "surprise": ("surprise",),
 }
 SUBJECTS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)  # the 16 of 20 people who showed any
-FULL = Size(subjects=16, takes=164, face_px=128)
-QUICK = Size(subjects=8, takes=32, face_px=96, every=3)
+SIZES = {
+    "quick": Size(subjects=8, takes=32, face_px=96, every=3),
+    "full": Size(subjects=16, takes=164, face_px=128),
+}
 CAMERA = Camera("lab")
 PICTURE = Format(140, 170)
 FILM = clips.Film(fps=100, median=33, shortest=11, longest=58, first=(1, 40_000))  # Li et al. 2013
 
 
-def plan_smic(size: Size = FULL, seed: int = 0) -> Plan:
+def plan(size: Size, seed: int = 0) -> Plan:
     """164 clips of 16 people at full size; ``takes`` adds ``emotion codes onset apex offset``.
 
     The apex and the codes are drawn but not part of the native layout.
@@ -61,12 +61,5 @@ def plan_smic(size: Size = FULL, seed: int = 0) -> Plan:
     return assemble("smic", CAMERA, seed, size, rows, takes)
 
 
-def write_smic(
-    out: Path, size: Size = QUICK, seed: int = 0, workers: int | None = None, draw: Draw | None = None
-) -> Path:
-    """Draw SMIC-HS into ``out`` and return it; see :func:`ferlib.synthetic.native.tree.write_tree`."""
-    return write_tree(out, plan_smic(size, seed), _no_labels, workers, draw)
-
-
-def _no_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
+def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
     """SMIC's labels are its folders."""
