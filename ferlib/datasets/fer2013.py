@@ -75,7 +75,7 @@ def _find_csv(source: Path) -> Path | None:
 def _read_csv(file: Path, report: Report) -> Reading:
     try:
         faces = fer2013_csv.read_csv(file)
-    except (fer2013_csv.BadHeader, OSError) as error:
+    except (fer2013_csv.BadFile, OSError) as error:
         report.problem(file.name, 1, str(error))
         return Reading(report, pd.DataFrame(), np.empty((0, 48, 48), np.uint8), LICENCE)
     for line, reason in faces.bad:
@@ -174,8 +174,11 @@ def read_votes(file: Path, report: Report) -> tuple[np.ndarray, np.ndarray]:
     votes = np.zeros((len(lines) - 1, len(VOTES)), np.uint16)
     for i, fields in enumerate(lines[1:]):
         counts = fields[2:]
-        if len(fields) != len(header) or not all(c.isascii() and c.isdigit() and len(c) < 5 for c in counts):
+        digits = "".join(counts)
+        if len(fields) != len(header) or not all(counts) or not (digits.isascii() and digits.isdigit()):
             report.problem(file.name, i + 2, f"not a usage, a name and {len(VOTES)} whole numbers")
+        elif len(digits) > 3 * len(VOTES):
+            report.problem(file.name, i + 2, "more than 999 votes")
         elif fields[1].strip():
             votes[i] = list(map(int, counts))
     return votes, np.array([fields[0].strip() if fields else "" for fields in lines[1:]], dtype=object)
