@@ -135,6 +135,39 @@ def home_command(
     print(listing.home())
 
 
+@app.command("train")
+def train(
+    corpus: Annotated[str, typer.Option(help="A prepared corpus.")] = "fer2013",
+    profile: Annotated[str | None, typer.Option(help="Chapter 1's settings: tiny, quick or paper.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value of ferlib.training.TrainConfig.")
+    ] = None,
+) -> None:
+    """Find or make the runs, and print their keys and estimates."""
+    from ferlib import paths, training
+    from ferlib.book import chapters
+
+    given = chapters.profile(paths.checkout() / "book", profile).chapters["training"] if profile else {}
+    for wish in training.wishes(given, corpus, setting or []):
+        print(training.card(training.ensure(wish)))
+
+
+@app.command("bench")
+def bench(names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None) -> None:
+    """Measure what the package promises; exit 1 where a limit is broken.  Wants an idle machine."""
+    import subprocess
+
+    from ferlib import paths
+    from ferlib.config import check_name
+
+    files = {f.stem[6:]: f for f in sorted((paths.checkout() / "tests/benchmarks").glob("bench_*.py"))}
+    broken = 0
+    for name in names or files:
+        print(f"== {check_name('benchmark', name, files)}", flush=True)
+        broken |= subprocess.run([sys.executable, str(files[name])], check=False).returncode
+    raise typer.Exit(1 if broken else 0)
+
+
 def main() -> None:
     """Run the command line.  Exit codes: 0 done, 1 the data or result is bad, 2 the call is wrong."""
     try:

@@ -7,16 +7,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import ferlib
-from ferlib import config, datasets, devices, models, runs, splits
+from ferlib import config, datasets, devices, metrics, models, runs, splits
 from ferlib.datasets import FaceSet
 from ferlib.learner import Fitted, fit, network_settings, predict
 from ferlib.recipes import RECIPES, Recipe, TrainConfig
@@ -64,6 +67,36 @@ def divided(settings: TrainConfig, faces: FaceSet | None = None) -> Parts:
             labels=settings.labels,
         )
     return splits.parts(faces, settings.protocol, fold=settings.fold or None)
+
+
+def wishes(given: Mapping[str, Any], corpus: str, assignments: Iterable[str]) -> list[TrainConfig]:
+    """The settings that a profile's values ``given`` and ``field=value`` texts ask for, one a seed.
+
+    ``given`` may hold parameters that are no settings; an assigned ``seed`` replaces its ``seeds``.
+    """
+    fields = config.fields_of(TrainConfig)
+    base = TrainConfig(**{k: v for k, v in given.items() if k in fields} | {"corpus": corpus})
+    assigned = list(assignments)
+    if any(text.partition("=")[0].strip() == "seed" for text in assigned):
+        return [config.replaced(base, assigned)]
+    seeds = given.get("seeds", [base.seed])
+    return [config.replaced(dataclasses.replace(base, seed=seed), assigned) for seed in seeds]
+
+
+def card(run: Run) -> str:
+    """What a run is and what it reached, in a few lines."""
+    p, rng, told = run.predictions, np.random.default_rng(0), run.record
+    measures = {
+        "accuracy": metrics.accuracy(p, rng),
+        "baseline_accuracy": metrics.baseline_accuracy(p, told["counts"]["train"], rng),
+        "macro_f1": metrics.macro_f1(p, rng),
+        "ece": metrics.ece(p, rng),
+    }
+    lines = [run.key, f"  {told['sentence']}"]
+    lines += [f"  {name:18} {estimate:.4f}  n = {len(p):,}" for name, estimate in measures.items()]
+    speed = sum(told["images_per_s"]) / len(told["images_per_s"])
+    best = f"best epoch {told['best_epoch'] + 1} of {len(told['images_per_s'])}"
+    return "\n".join([*lines, f"  {best}, {told['seconds']:.0f} s, {speed:,.0f} faces/s on {told['device']}"])
 
 
 def _key(settings: TrainConfig, parts: Parts) -> str:

@@ -247,6 +247,31 @@ def test_the_recipes_own_value_and_no_value_are_the_same_run():
     assert training.key_of(own, faces) == training.key_of(dataclasses.replace(TINY, lr=0.0), faces)
 
 
+def test_a_profile_makes_one_run_a_seed_and_an_assignment_wins():
+    quick = {"width": 0.25, "n_epochs": 12, "seeds": [3, 4], "not_a_setting": 1}
+    found = training.wishes(quick, "ckplus", ["n_epochs=5"])
+    assert [(c.corpus, c.width, c.n_epochs, c.seed) for c in found] == [
+        ("ckplus", 0.25, 5, 3),
+        ("ckplus", 0.25, 5, 4),
+    ]
+    assert [c.seed for c in training.wishes(quick, "ckplus", ["seed=9"])] == [9]
+    with pytest.raises(UsageError, match="n_epochs"):
+        training.wishes(quick, "ckplus", ["n_epoch=5"])
+
+
+def test_a_card_says_key_estimates_and_device():
+    text = training.card(training.ensure(TINY, tiny_faces()))
+    for word in (
+        "synthetic-tiny-emotioncnn-s0",
+        "accuracy",
+        "baseline_accuracy",
+        "n = 36",
+        "faces/s",
+        "protocol",
+    ):
+        assert word in text
+
+
 # ----------------------------------------------------------------------------------- in other processes
 
 
