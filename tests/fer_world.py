@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,12 @@ def store(
     synthetic = name.startswith("synthetic-")
     datasets.write_store(name, images, frame, {"synthetic": synthetic, "licence": "none", "source": "test"})
     return datasets.load(name)
+
+
+def sample(folder: Path) -> Path:
+    """The committed sample, unpacked: 42 drawn faces in FER2013's layout with their ``DRAWN.json``."""
+    source = Path(__file__).parent / "data" / "fer2013"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fer2013.csv").write_bytes(gzip.decompress((source / "fer2013.csv.gz").read_bytes()))
+    shutil.copy(source / "DRAWN.json", folder)
+    return folder

@@ -1,0 +1,152 @@
+"""The corpus and home commands: what they print, what they exit with, what they never import."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fer_world import csv_row, good_rows, sample, write_csv
+from typer.testing import CliRunner
+
+from ferlib import cli, datasets, paths
+from ferlib.config import DataError, UsageError
+from ferlib.datasets import drawn
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def ferlib(*arguments: str) -> subprocess.CompletedProcess:
+    code = (
+        "import sys; from ferlib.cli import main\n"
+        "try: main()\n"
+        "finally: print('LOADED', *[m for m in ('torch', 'cv2', 'scipy', 'sklearn') if m in sys.modules])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_check_prepare_and_list_on_the_committed_sample_without_torch(tmp_path):
+    tree = sample(tmp_path / "tree")
+    for arguments in (
+        ["--help"], ["corpus", "check", "fer2013", str(tree), "--strict"],
+        ["corpus", "prepare", "fer2013", "--source", str(tree)], ["corpus", "check", "fer2013"],
+        ["corpus", "list"], ["home", "--prune"],
+    ):  # fmt: skip
+        done = ferlib(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "LOADED"
+    faces = datasets.load("synthetic-fer2013")
+    assert (len(faces), faces.images.shape[1:], faces.synthetic) == (42, (48, 48), True)
+    assert faces.table["emotion"].value_counts().tolist() == [6] * 7
+    assert faces.table["split"].value_counts().to_dict() == {"train": 28, "val": 7, "test": 7}
+
+
+def test_the_committed_sample_is_small_and_marked_as_drawn():
+    folder = Path(__file__).parent / "data" / "fer2013"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 200_000
+    assert json.loads((folder / "DRAWN.json").read_text())["synthetic"] is True
+
+
+def test_exit_codes_tell_bad_data_from_a_wrong_call(tmp_path):
+    run = CliRunner().invoke
+    bad = write_csv(tmp_path / "fer2013.csv", [csv_row(9, good_rows()[1][0])])
+    checked = run(cli.app, ["corpus", "check", "fer2013", str(bad)])
+    assert checked.exit_code == 1
+    assert "problem: fer2013.csv:2: unknown emotion 9" in checked.output
+    good = write_csv(tmp_path / "good" / "fer2013.csv", good_rows()[0])
+    assert run(cli.app, ["corpus", "check", "fer2013", str(good)]).exit_code == 0
+    assert run(cli.app, ["corpus", "check", "fer2013", str(good), "--strict"]).exit_code == 1
+    assert isinstance(run(cli.app, ["corpus", "check", "fer2103", str(good)]).exception, UsageError)
+    assert isinstance(run(cli.app, ["corpus", "check", "fer2013"]).exception, DataError)
+    done = ferlib("corpus", "prepare", "fer2013", "--source", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert ferlib("corpus", "check", "fer2103").returncode == 2
+
+
+def test_skip_bad_says_where_it_listed_what_it_left_out(tmp_path):
+    face = good_rows()[1][0]
+    source = write_csv(tmp_path / "fer2013.csv", [csv_row(9, face), csv_row(1, face)])
+    refused = CliRunner().invoke(cli.app, ["corpus", "prepare", "fer2013", "--source", str(source)])
+    assert isinstance(refused.exception, DataError)
+    done = CliRunner().invoke(
+        cli.app, ["corpus", "prepare", "fer2013", "--source", str(source), "--skip-bad"]
+    )
+    assert done.exit_code == 0
+    assert str(paths.corpus("fer2013") / "left_out.csv") in done.output
+
+
+def write_toy(out: Path, n_images: int = 12, seed: int = 0) -> Path:
+    """What a writer of the rig does, with noise for faces."""
+    write_csv(out / "fer2013.csv", good_rows(n_images, seed)[0])
+    (out / "DRAWN.json").write_text(json.dumps({"corpus": "fer2013", "seed": seed}))
+    return out
+
+
+@pytest.fixture
+def toy_rig(monkeypatch):
+    monkeypatch.setattr(drawn, "writers", lambda: {"fer2013": write_toy})
+
+
+@pytest.mark.usefixtures("toy_rig")
+def test_ensure_draws_what_is_missing_and_only_that():
+    monkey_size = {"fer2013": {"quick": {"n_images": 30}, "full": {"n_images": 60}}}
+    drawn.SIZES, before = monkey_size, drawn.SIZES
+    try:
+        place = datasets.ensure("synthetic-fer2013")
+        stamp = (place / "manifest.json").stat().st_mtime_ns
+        assert datasets.ensure("synthetic-fer2013") == place
+    finally:
+        drawn.SIZES = before
+    assert (place / "manifest.json").stat().st_mtime_ns == stamp
+    assert len(datasets.load("synthetic-fer2013")) == 30
+    with pytest.raises(DataError, match="ferlib corpus prepare fer2013 --source"):
+        datasets.ensure("fer2013")
+
+
+@pytest.mark.usefixtures("toy_rig")
+def test_make_scales_and_refuses_what_means_nothing(tmp_path):
+    out = datasets.make("fer2013", n_images=20, seed=3, out=tmp_path / "tree")
+    assert len((out / "fer2013.csv").read_text().splitlines()) == 21
+    assert not paths.corpora().exists()
+    datasets.make("synthetic-fer2013", n_images=15, out=out)  # drawn before, so it is replaced
+    assert len((out / "fer2013.csv").read_text().splitlines()) == 16
+    with pytest.raises(UsageError, match="--subjects means nothing for fer2013"):
+        datasets.make("fer2013", n_subjects=3)
+    with pytest.raises(UsageError, match="--images 0"):
+        datasets.make("fer2013", n_images=0)
+    with pytest.raises(UsageError, match="Did you mean 'quick'"):
+        datasets.make("fer2013", size="quik")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(DataError, match="not drawn"):
+        datasets.make("fer2013", out=tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_killed_prepare_leaves_nothing_or_everything(tmp_path, home):
+    """The real command, killed at random moments; then the same command succeeds."""
+    tree = sample(tmp_path / "tree")
+    command = [sys.executable, "-m", "ferlib.cli", "corpus", "prepare", "fer2013", "--source", str(tree)]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    whole_s = time.perf_counter() - start
+    digest = datasets.read_manifest("synthetic-fer2013")["digest"]
+    rng = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+        time.sleep(whole_s * (0.7 + 0.4 * rng.random()))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert datasets.verify_store("synthetic-fer2013").exit_code() == 0
+        assert datasets.read_manifest("synthetic-fer2013")["digest"] == digest
