@@ -34,8 +34,7 @@ def onset(peak: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarr
 
 
 def micro(peak: np.ndarray, n_frames: int, apex: int, rng: np.random.Generator) -> np.ndarray:
-    """A micro-expression: rest at the onset frame, ``peak`` at the apex frame, rest again at the offset
-    frame.
+    """A micro-expression: rest at its onset frame, ``peak`` at its apex, rest again at its offset.
 
     peak : (U, 2) levels in [0, 5].  apex : position of the apex, 0 < apex < n_frames - 1 (T = ``n_frames``).
 

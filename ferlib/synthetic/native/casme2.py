@@ -36,7 +36,8 @@ OTHERS_ONLY = (9, 17)  # people without a clip in MEGC's three classes (24 of 26
 WRONG_FILM = replace(FILM, first=(TRUE_OFFSET - FILM.median + 1, TRUE_OFFSET - FILM.median + 2))
 WORKBOOK = "CASME2-coding-20140508.xlsx"
 HEADER = (
-    "Subject", "Filename", "", "OnsetFrame", "ApexFrame", "OffsetFrame", "", "Action Units", "Estimated Emotion",
+    "Subject", "Filename", "", "OnsetFrame", "ApexFrame", "OffsetFrame", "", "Action Units",
+    "Estimated Emotion",
 )  # fmt: skip
 
 

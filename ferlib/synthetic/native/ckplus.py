@@ -34,7 +34,7 @@ AU_COUNTS = {
     1: 173, 2: 116, 4: 191, 5: 102, 6: 122, 7: 119, 9: 74, 10: 21, 11: 33, 12: 111, 14: 29, 15: 89, 16: 24,
     17: 196, 18: 9, 20: 77, 23: 59, 24: 57, 25: 287, 26: 48, 27: 81, 28: 1, 43: 9,
 }  # fmt: skip
-"""Peaks that show each AU, of 593 (Lucey et al. 2010, table 2), without the 64 codes of AUs the rig lacks."""
+"""Peaks that show each AU, of 593 (Lucey et al. 2010); the 55 codes of AUs the rig lacks are left out."""
 
 SIZES = {
     "quick": Size(subjects=40, takes=200, face_px=128),

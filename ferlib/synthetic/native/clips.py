@@ -1,5 +1,4 @@
-"""What the three micro-expression corpora have in common: which AUs act, on which side, how long and how
-strongly."""
+"""What the three micro-expression corpora share: which AUs act, how strongly, how long, on which side."""
 
 from __future__ import annotations
 
@@ -18,14 +17,13 @@ from ferlib.synthetic.native.plan import U_OF, Size, Take, peak_of
 
 @dataclass(frozen=True)
 class Film:
-    """How clips were filmed: frames a second, clip lengths in frames, and the range of the first frame's
-    number."""
+    """How clips were filmed."""
 
     fps: int
-    median: int
+    median: int  # clip length in frames
     shortest: int
     longest: int
-    first: tuple[int, int]
+    first: tuple[int, int]  # range of the first frame's number
 
 
 Codes = dict[tuple[int, str], float]
@@ -51,8 +49,7 @@ RECIPES: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {
         (1, (4, 7, 17)),
     ),
 }
-"""Emotion -> (weight, AUs): after table 1 of Yan et al. 2014 (CASME II) and Davison et al. 2018 (SAMM); the
-weights are this book's own."""
+"""Emotion -> (weight, AUs), after Yan et al. 2014 (CASME II) and Davison et al. 2018 (SAMM); own weights."""
 
 ONE_SIDED = (2, 10, 12, 14)
 ONE_SIDED_SHARE = 0.3
@@ -79,13 +76,11 @@ def code_text(codes: Codes) -> str:
 
 
 def lengths(film: Film, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) clip lengths in frames: log-normal quantiles around the median, cut to the range, in random
-    order."""
+    """(n,) clip lengths in frames: shuffled log-normal quantiles around the median, cut to the range."""
     z = np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
     sd = np.log(film.longest / film.median) / 2.2
-    return rng.permutation(
-        np.clip(np.round(film.median * np.exp(sd * z)), film.shortest, film.longest).astype(int)
-    )
+    drawn = np.round(film.median * np.exp(sd * z)).astype(int)
+    return rng.permutation(np.clip(drawn, film.shortest, film.longest))
 
 
 def stored(n_frames: int, every: int, always: tuple[int, ...] = ()) -> np.ndarray:
@@ -99,8 +94,7 @@ def draw_clip(
     """One clip: its row ``codes fps onset apex offset``, and its frames from onset to offset.
 
     shown : a key of ``RECIPES``.  pattern : path of a frame in the tree, ``{n}`` standing for its number.
-    The strength of each AU varies a little around its letter and between the sides; some clips contain a
-    blink.
+    Each AU varies a little around its letter and between the sides; some clips contain a blink.
     """
     codes = draw_codes(shown, rng)
     peak = peak_of(codes) * rng.uniform(0.8, 1.2, (len(U_OF), 1)) * rng.uniform(0.9, 1.1, (len(U_OF), 2))
@@ -148,8 +142,7 @@ def deal(
 def write_workbook(
     file: Path, header: Sequence[str], columns: Sequence, preamble: Sequence[str] = ()
 ) -> None:
-    """Write an Excel sheet: lines of ``preamble``, ``header``, then ``columns`` (a text alone fills its
-    column)."""
+    """Write an Excel sheet: ``preamble`` lines, ``header``, ``columns`` (a text alone fills its column)."""
     import xlsxwriter
 
     with xlsxwriter.Workbook(str(file)) as book:
@@ -159,6 +152,5 @@ def write_workbook(
         sheet.write_row(len(preamble), 0, header)
         rows = max(len(column) for column in columns if not isinstance(column, str))
         for at, column in enumerate(columns):
-            sheet.write_column(
-                len(preamble) + 1, at, [column] * rows if isinstance(column, str) else list(column)
-            )
+            cells = [column] * rows if isinstance(column, str) else list(column)
+            sheet.write_column(len(preamble) + 1, at, cells)

@@ -14,8 +14,7 @@ CLASSES = {
     "Anger": 0, "Contempt": 0, "Disgust": 0, "Fear": 0, "Sadness": 0,
     "positive": 1, "happiness": 1, "Happiness": 1, "surprise": 2, "Surprise": 2,
 }  # fmt: skip
-"""Emotion of any of the three corpora -> class; others, and the few clips of CASME II with fear or sadness,
-are out."""
+"""Emotion in any of the three -> class; others, and CASME II's few clips of fear or sadness, are out."""
 
 CASME2_SURPLUS = 2  # of its 147 eligible clips, 145 are on the official list
 LIST = "combined_3class_gt.csv"
@@ -32,19 +31,15 @@ def composite(size: str = "full", seed: int = 0) -> pd.DataFrame:
         takes = _without_surplus(takes) if corpus == "casme2" else takes
         takes = takes[takes["emotion"].isin(list(CLASSES))]
         number = takes["subject"].str.removeprefix("s").astype(int)
-        padded = number.map("s{:02d}".format)  # the list says s01 where SMIC's folders say s1
-        if corpus == "smic":
-            takes = takes.assign(sequence=padded + "_" + takes["sequence"].str.split("_", n=1).str[1])
-        subject = {"casme2": number.map("sub{:02d}".format), "smic": padded, "samm": number.astype(str)}[
-            corpus
-        ]
+        subject = number.map({"casme2": "sub{:02d}", "smic": "s{:02d}", "samm": "{}"}[corpus].format)
+        if corpus == "smic":  # the list says s01_ne_01 where the folder says s1_ne_01
+            takes = takes.assign(sequence=subject + "_" + takes["sequence"].str.split("_", n=1).str[1])
         parts.append(takes.assign(corpus=corpus, subject=subject, label=takes["emotion"].map(CLASSES)))
     return pd.concat(parts, ignore_index=True)[["corpus", "subject", "sequence", "label"]]
 
 
 def _without_surplus(takes: pd.DataFrame) -> pd.DataFrame:
-    """CASME II without two clips of disgust, of people who have another, that are not on the official
-    list."""
+    """CASME II without two clips of disgust, of people who have more, that the official list lacks."""
     spare = takes.index[takes["emotion"].eq("disgust") & takes.duplicated(["subject", "emotion"])]
     surplus = round(CASME2_SURPLUS * len(takes) / casme2.SIZES["full"].takes)
     return takes.drop(index=spare[len(spare) - surplus :])

@@ -32,7 +32,7 @@ ACTED_SHARE = (
     0.10,
     0.13,
 )  # of EMOTIONS; a guess, the real shares are unpublished
-AGREEMENT = 0.72  # chance that a judge names what was acted
+AGREEMENT = 0.62  # chance that a judge names what was acted
 CONFUSED_WITH = {
     "neutral": ("sadness", "contempt"), "anger": ("disgust", "contempt"), "contempt": ("neutral", "disgust"),
     "disgust": ("anger", "contempt"), "fear": ("surprise", "sadness"), "happiness": ("contempt", "neutral"),

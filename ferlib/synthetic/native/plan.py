@@ -115,8 +115,7 @@ def rng_of(corpus: str, seed: int, *what: object) -> np.random.Generator:
 
 
 def apportion(total: int, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Whole numbers in proportion to ``weights`` that sum to ``total``: largest remainders, the first of
-    equals."""
+    """Whole numbers that share ``total`` in proportion to ``weights``: by largest remainders."""
     share = total * np.asarray(weights, float) / np.sum(weights)
     whole = np.floor(share + 1e-9).astype(int)
     order = np.argsort(-(share - whole), kind="stable")

@@ -50,8 +50,7 @@ OBJECTIVE: tuple[tuple[int, frozenset[int]], ...] = (
     (5, frozenset({1, 15})),
     (6, frozenset({20})),
 )
-"""Class -> AUs that it may consist of, the first that fits: a short form of Davison et al. 2018, table 2; 7
-is the rest."""
+"""Class -> AUs it may consist of; the first that fits counts, 7 is the rest (after Davison et al. 2018)."""
 
 
 def plan(size: Size, seed: int = 0) -> Plan:
@@ -86,6 +85,7 @@ def objective_class(aus: set[int]) -> int:
 
 
 def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
+    """The workbook: 13 lines about the release, then the header."""
     t = plan.takes
     film = t["sequence"].str.split("_").str[1].astype(int)
     lasts = t["offset"] - t["onset"] + 1

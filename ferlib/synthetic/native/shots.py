@@ -1,5 +1,4 @@
-"""From numbers to a saved picture: the rig draws a few frames, they are set into the native frame and
-written."""
+"""From numbers to a saved picture: the rig draws some frames, they are set into native frames and saved."""
 
 from __future__ import annotations
 
@@ -18,9 +17,8 @@ _ENCODING = {".jpg": ("IMWRITE_JPEG_QUALITY", 92), ".png": ("IMWRITE_PNG_COMPRES
 class Shots:
     """What the rig is asked to draw: n pictures, each of one person in one take.
 
-    person, take, number : (n,) int; pictures of one take share light and camera.  px : side of the square
-    drawn. levels : (n, U, 2) in [0, 5].  drift : (n, 3) degrees of yaw, pitch and roll added to the take's
-    pose.
+    px : side of the square drawn.  person, take, number : (n,) int; a take has one light and one camera.
+    levels : (n, U, 2) in [0, 5].  drift : (n, 3), degrees of yaw, pitch and roll added to the take's pose.
     """
 
     corpus: str
@@ -36,8 +34,11 @@ class Shots:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What comes back: ``images`` (n, px, px, 3) uint8 RGB, ``landmarks`` (n, 68, 2) px, ``pose`` (n, 3)
-    degrees, and ``noise`` (n,), the standard deviation of the sensor noise yet to be added (1 = white)."""
+    """What comes back.
+
+    images : (n, px, px, 3) uint8 RGB.  landmarks : (n, 68, 2) px.  pose : (n, 3) degrees.
+    noise : (n,), standard deviation of the sensor noise yet to be added (1 = white).
+    """
 
     images: np.ndarray
     landmarks: np.ndarray
@@ -98,8 +99,7 @@ def set_into_frame(
 
 
 def save_picture(file: Path, image: np.ndarray, colour: bool) -> None:
-    """Write ``image`` (H, W, 3) uint8 RGB in the format of the file's suffix.  Raises ``OSError`` where it
-    cannot."""
+    """Write ``image`` (H, W, 3) uint8 RGB in the format of the suffix.  Raises ``OSError`` if it cannot."""
     import cv2
 
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if colour else cv2.COLOR_RGB2GRAY)

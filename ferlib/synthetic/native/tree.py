@@ -99,8 +99,7 @@ def _tidy(out: Path) -> None:
 
 
 def _draw_all(folder: Path, plan: Plan, workers: int, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
-    """Draw and save every frame.  Returns landmarks (N, 68, 2) in native pixels and pose (N, 3) in
-    degrees."""
+    """Draw and save all frames.  Returns landmarks (N, 68, 2) in native pixels, pose (N, 3) in degrees."""
     for parent in {(folder / file).parent for file in plan.frames["file"]}:
         parent.mkdir(parents=True, exist_ok=True)
     jobs = ((draw, shots, part) for shots, part in _chunks(folder, plan))
@@ -164,8 +163,7 @@ def _draw_chunk(draw: Draw, shots: Shots, parts: pd.DataFrame) -> tuple[np.ndarr
 
 
 def _write_truth(file: Path, plan: Plan, landmarks: np.ndarray, pose: np.ndarray) -> None:
-    """One row a frame: who, what was coded, AU levels left and right, pose, landmarks x0 y0 ... in px,
-    attributes."""
+    """One row a frame: who, codes, AU levels left and right, pose, landmarks x0 y0 ... in px, attributes."""
     takes = plan.takes.drop(
         columns=[c for c in plan.takes if plan.takes[c].map(type).isin([dict, tuple]).any()]
     )

@@ -1,0 +1,31 @@
+"""Drawers for tests of the writers: flat grey squares, fast, whose pixels tell what was asked for."""
+
+import os
+import signal
+
+import numpy as np
+
+from ferlib.synthetic.native.shots import Pictures, Shots
+
+
+def flat_faces(shots: Shots) -> Pictures:
+    """Grey levels 40 + person; the mean level of AU12 is added, so that a smile brightens."""
+    n, px = len(shots.person), shots.px
+    grey = 40 + shots.person + 20 * shots.levels[:, 9].mean(axis=1)
+    images = np.broadcast_to(grey[:, None, None, None], (n, px, px, 3)).astype(np.uint8)
+    grid = np.stack(np.meshgrid(np.linspace(0.2, 0.8, 17), np.linspace(0.3, 0.8, 4)), -1).reshape(68, 2)
+    return Pictures(images, np.tile(grid * px, (n, 1, 1)), shots.drift + 1.0, np.full(n, 0.01))
+
+
+def faces_then_death(shots: Shots) -> Pictures:
+    """Draws the first persons, then its process is killed."""
+    if shots.person.max() > 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return flat_faces(shots)
+
+
+def faces_then_error(shots: Shots) -> Pictures:
+    """Draws the first persons, then raises."""
+    if shots.person.max() > 0:
+        raise RuntimeError("out of paint")
+    return flat_faces(shots)
