@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ferlib.synthetic.people import normals, seeds_of, uniforms
 
@@ -110,15 +109,15 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
     photo = r["photo"]
     spread = np.exp(0.25 * (0.3 + photo) * z[13:16])
     values = dict(
-        yaw=yaw, pitch=pitch - 2, roll=roll, distance=70 + 110 * u[1], frame=r["frame"][0] + r["frame"][1] * z[16],
+        yaw=yaw, pitch=pitch, roll=roll, distance=70 + 110 * u[1], frame=r["frame"][0] + r["frame"][1] * z[16],
         eye_line=r["eye"][0] + r["eye"][1] * z[17], centre=0.5 + 0.6 * r["eye"][1] * z[18],
         key=_direction(key_yaw, key_up), fill=_direction(-0.8 * key_yaw + 20 * (u[2] - 0.5), 5 + 20 * (u[3] - 0.5)),
         key_rgb=(power * spread[0])[:, None] * np.exp(warm), fill_rgb=(fill * spread[1])[:, None] * np.exp(-0.6 * warm),
         ambient=(ambient * spread[2])[:, None] * np.exp(-0.3 * warm), rim=(0.25 + 0.5 * u[4]),
         gaze=np.stack([6 * (0.5 + photo) * z[19] - 0.6 * yaw, 3 * (u[5] - 0.5) - 0.5 * pitch], -1),
         back_low=np.clip(low, 0.01, 1.2), back_high=np.clip(low * np.exp(0.5 * (u[6] - 0.3))[:, None], 0.01, 1.2),
-        exposure=photo * 0.35 * (u[7] * 2 - 1), contrast=1 + photo * 0.2 * (u[8] * 2 - 1), grey=0 * u[8],
-        blur=photo * 0.55 * u[9] ** 1.5, noise=0.004 + photo * 0.025 * u[10] ** 2,
+        exposure=photo * 0.3 * (u[7] * 2 - 1), contrast=1 + photo * 0.2 * (u[8] * 2 - 1), grey=0 * u[8],
+        blur=photo * 0.55 * u[9] ** 1.5, noise=0.003 + photo * 0.014 * u[10] ** 2,
         jpeg=np.where(u[11] < photo * 0.8, 40 + 50 * u[12], 0.0), occluded=1.0 * (u[13] < 0.06 * (photo == 1.0)),
     )  # fmt: skip
     return Scene(seeds, **{k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in values.items()})
@@ -150,65 +149,82 @@ def project(points: torch.Tensor, scene: Scene, turn: torch.Tensor, size: tuple[
     return torch.stack([column, row, seen[:, 2, 1:]], 1)
 
 
-def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, both_sides: torch.Tensor,
-              size: tuple[int, int], finer: int = 2):  # fmt: skip
-    """Which point of the surface each pixel shows: a splat of all points with a z-buffer, refined within the cell.
+def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, loose: int, size: tuple[int, int]):
+    """Which point of the surface each pixel shows: a splat of small patches with a z-buffer, refined within the cell.
 
-    seen : (N, 3, V) from :func:`project`.  drawable : (N, V) bool.  both_sides : (V,) bool, seen from behind too.
-    Returns ``hit`` (N, H*W) bool,
-    ``point`` (N, H*W) int64, the nearest atlas point, and ``place`` (N, H*W, 2) in [-1, 1] for ``grid_sample``.
+    seen : (N, 3, V) from :func:`project`.  drawable : (N, V) bool.  loose : grid row where the sparse sheets begin.
+    Returns ``hit`` (N, P) bool, ``point`` (N, P) int64, the nearest atlas point of each of the P = H W pixels, and
+    ``place`` (N, P, 2) in [-1, 1] for ``grid_sample``.
     """
     n, _, v = seen.shape
     (rows, cols), (height, width) = grid, size
-    slopes, front = _slopes(seen, grid)
-    nearness = torch.where((front | both_sides) & drawable, seen[:, 2], -1e3)
-    dense, owner = _denser(torch.stack([seen[:, 0], seen[:, 1], nearness], 1), grid, finer)
-    corner = (dense[:, :2] - 0.5).round()
-    inside = (corner[:, 0] >= 0) & (corner[:, 0] < width) & (corner[:, 1] >= 0) & (corner[:, 1] < height)
-    area = height * width
-    pixel = (corner[:, 1] * width + corner[:, 0]).long() + torch.arange(n, device=seen.device)[:, None] * area
-    pixel = torch.where(inside & (dense[:, 2] > -40), pixel, n * area)
-    near = ((dense[:, 2] + 40.0) * (2**24 / 80.0)).clamp(0, 2**24 - 1).long()
-    key = near * v + owner
-    buffer = torch.full((n * area + 1,), -1, dtype=torch.int64, device=seen.device)
-    buffer.scatter_reduce_(0, pixel.reshape(-1), key.reshape(-1), "amax")
-    own = buffer[:-1].reshape(n, height, width)
-    best, own = _widest(own).reshape(n, -1), own.reshape(n, -1)
-    x = torch.arange(width, device=seen.device) + 0.5
-    y = torch.arange(height, device=seen.device) + 0.5
-    centre = torch.stack([x[None].expand(height, -1), y[:, None].expand(-1, width)]).reshape(1, 2, -1)
-    point, step = _within_cell(best, v, torch.cat([seen[:, :2], slopes], 1), centre)
-    fits = step.abs().amax(1) <= 2.5
-    point = torch.where(fits, point, own.clamp(min=0) % v)
-    step = step * fits[:, None]
-    hit = torch.where(fits, best, own) >= 0
-    place = torch.stack([(point % cols + step[:, 0]) * (2 / (cols - 1)) - 1,
-                         (torch.div(point, cols, rounding_mode="floor") + step[:, 1]) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
+    along, down = _steps(seen, grid)
+    turn = along[:, 0] * down[:, 1] - along[:, 1] * down[:, 0]
+    first_loose = loose * cols
+    turn[:, first_loose:].abs_()  # open sheets show both their sides
+    buffer = _splat(seen, along, down, drawable & (turn > 0), first_loose, size)
+    best, own = _widest(buffer).reshape(n, -1), buffer.reshape(n, -1)
+
+    point = best.clamp(min=0) % v
+    table = torch.cat([seen[:, :2], along[:, :2], down[:, :2]], 1)
+    x, y, ax, ay, dx, dy = torch.gather(table, 2, point[:, None].expand(-1, 6, -1)).unbind(1)
+    off_x = (torch.arange(width, device=seen.device) + 0.5).repeat(height) - x
+    off_y = (torch.arange(height, device=seen.device) + 0.5).repeat_interleave(width) - y
+    area = ax * dy - ay * dx
+    area = torch.where(area.abs() < 1e-4, 1e-4, area)
+    step_x, step_y = (off_x * dy - off_y * dx) / area, (off_y * ax - off_x * ay) / area
+    fits = torch.maximum(step_x.abs(), step_y.abs()) <= 2.5
+    point = torch.where(fits | (own < 0), point, own.clamp(min=0) % v)
+    hit = _without_pinholes((torch.where(fits, best, own) >= 0).reshape(n, height, width)).reshape(n, -1)
+    line = torch.div(point, cols, rounding_mode="floor")
+    place = torch.stack([(point - line * cols + step_x * fits) * (2 / (cols - 1)) - 1,
+                         (line + step_y * fits) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
     return hit, point, place
 
 
-def _denser(seen: torch.Tensor, grid: tuple[int, int], times: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points (N, 3, ~V times^2) between those of the grid, so that a splat has no holes, and their nearest grid point."""
-    rows, cols = grid
-    tall, wide = times * (rows - 1) + 1, times * (cols - 1) + 1
-    dense = F.interpolate(seen.reshape(len(seen), 3, rows, cols), size=(tall, wide), mode="bilinear", align_corners=True)
-    row = (torch.arange(tall, device=seen.device) + times // 2) // times
-    col = (torch.arange(wide, device=seen.device) + times // 2) // times
-    return dense.reshape(len(seen), 3, -1), (row[:, None] * cols + col).reshape(-1)
+def _splat(seen, along, down, visible, first_loose: int, size: tuple[int, int]) -> torch.Tensor:
+    """Keys (N, H, W) int64 of the nearest point at each pixel, -1 where none: nearness times V plus the point.
+
+    A point stands for its cell: it is splatted at several places of it, so that neighbours leave no hole.
+    """
+    n, _, v = seen.shape
+    height, width = size
+    buffer = torch.full((n * height * width,), -1, dtype=torch.int64, device=seen.device)
+    margin = 4.0
+    visible = visible & (seen[:, 0] > -margin) & (seen[:, 0] < width + margin)
+    visible &= (seen[:, 1] > -margin) & (seen[:, 1] < height + margin)
+    chosen = visible.reshape(-1).nonzero()[:, 0]
+    is_loose = chosen % v >= first_loose
+    for rows, spread in ((chosen[~is_loose], (2, 2)), (chosen[is_loose], (2, 5))):
+        face, point = torch.div(rows, v, rounding_mode="floor"), rows % v
+        take = lambda a: a.transpose(0, 1).reshape(3, -1).index_select(1, rows)  # noqa: B023, E731
+        at, right, below = take(seen), take(along), take(down)
+        for i in range(spread[0]):
+            for j in range(spread[1]):
+                spot = at + right * ((i + 0.5) / spread[0] - 0.5) + below * ((j + 0.5) / spread[1] - 0.5)
+                column, row = spot[0].floor(), spot[1].floor()
+                inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+                pixel = (face * height + row.long().clamp(0, height - 1)) * width + column.long().clamp(0, width - 1)
+                near = ((spot[2] + 40.0) * (2**24 / 80.0)).long().clamp(0, 2**24 - 1)
+                buffer.scatter_reduce_(0, pixel, torch.where(inside, near * v + point, -1), "amax")
+    return buffer.reshape(n, height, width)
 
 
-def _slopes(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels moved per grid step (N, 4, V) - inverse of the cell's Jacobian - and whether a point faces the camera."""
-    rows, cols = grid
-    flat = seen[:, :2].reshape(len(seen), 2, rows, cols)
+def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Movement (N, 3, V) on the picture and in depth per grid step along and down the atlas."""
+    flat = seen.reshape(len(seen), 3, *grid)
     along, down = torch.zeros_like(flat), torch.zeros_like(flat)
-    along[..., 1:-1] = (flat[..., 2:] - flat[..., :-2]) * 0.5
-    down[..., 1:-1, :] = (flat[..., 2:, :] - flat[..., :-2, :]) * 0.5
-    ax, ay = along.reshape(len(seen), 2, -1).unbind(1)
-    dx, dy = down.reshape(len(seen), 2, -1).unbind(1)
-    turn = ax * dy - ay * dx
-    safe = torch.where(turn.abs() < 1e-4, torch.full_like(turn, 1e-4), turn)
-    return torch.stack([dy / safe, -dx / safe, -ay / safe, ax / safe], 1), turn > 0
+    torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1]).mul_(0.5)
+    torch.sub(flat[..., 2:, :], flat[..., :-2, :], out=down[..., 1:-1, :]).mul_(0.5)
+    return along.reshape(seen.shape), down.reshape(seen.shape)
+
+
+def _without_pinholes(hit: torch.Tensor) -> torch.Tensor:
+    """``hit`` (N, H, W) with single missed pixels between two hits filled."""
+    across, down = torch.zeros_like(hit), torch.zeros_like(hit)
+    across[..., 1:-1] = hit[..., 2:] & hit[..., :-2]
+    down[:, 1:-1] = hit[:, 2:] & hit[:, :-2]
+    return hit | across | down
 
 
 def _widest(buffer: torch.Tensor) -> torch.Tensor:
@@ -220,12 +236,3 @@ def _widest(buffer: torch.Tensor) -> torch.Tensor:
     tall[:, 1:] = torch.maximum(tall[:, 1:], wide[:, :-1])
     tall[:, :-1] = torch.maximum(tall[:, :-1], wide[:, 1:])
     return tall
-
-
-def _within_cell(keys: torch.Tensor, v: int, table: torch.Tensor, centre: torch.Tensor):
-    """Grid point of each key and the Newton step (N, 2, P), in cells, from it to the pixel's centre."""
-    point = keys.clamp(min=0) % v
-    got = torch.gather(table, 2, point[:, None].expand(-1, 6, -1))
-    off = centre - got[:, :2]
-    step = torch.stack([got[:, 2] * off[:, 0] + got[:, 3] * off[:, 1], got[:, 4] * off[:, 0] + got[:, 5] * off[:, 1]], 1)
-    return point, step

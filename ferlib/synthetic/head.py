@@ -77,9 +77,9 @@ _NECK_FRONT = _profile([(-9, -4.0), (-12, -4.3), (-14, -4.5), (-16, -4.0), (-19,
 _NECK_WIDTH = _profile([(-6, 5.3), (-12, 5.3), (-15, 5.5), (-17, 6.2), (-19, 7.6)])
 _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1.4, -7.3), (1.65, -5.2), (2.1, -4),
                       (3.2, -4)], blur=0.12)  # fmt: skip
-_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 1.0), (-2, 1.5), (-3, 2.05), (-3.6, 2.4),
-                         (-4.05, 2.4), (-4.5, 1.7), (-4.85, 0.45), (-5.2, 0)], blur=0.18)  # fmt: skip
-_NOSE_WIDTH = _profile([(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.88), (-3.8, 0.92), (-4.5, 0.9)])
+_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 1.0), (-2, 1.5), (-3, 2.05), (-3.5, 2.3),
+                         (-3.9, 2.3), (-4.25, 1.95), (-4.55, 1.3), (-4.8, 0.6), (-5.1, 0)], blur=0.22)  # fmt: skip
+_NOSE_WIDTH = _profile([(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.86), (-3.8, 0.84), (-4.3, 0.7), (-4.8, 0.55)])
 _SIDE = -8.0  # z of the head's widest plane
 
 _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
@@ -114,17 +114,17 @@ _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
 
 def _row_heights(n: int) -> np.ndarray:
     """Heights of the head's rows, crown to collar: dense on the face, densest at eyes and lip line."""
-    v = np.linspace(12.55, -19.0, 8000)
+    v = np.linspace(12.07, -19.0, 8000)
     density = 0.8 + 0.2 * smoothstep(-13, -12, v) + smoothstep(-12.8, -11.5, v) * smoothstep(4.5, 3.0, v) * 0.8
     density += 32.0 * bump(v, 0, LIP_LINE, 0, 0.06, 1) + 1.2 * bump(v, 0, 0.05, 0, 0.5, 1)
-    density += 1.2 * bump(v, 0, -4.5, 0, 0.4, 1) + 6.0 * bump(v, 0, 12.55, 0, 0.15, 1)
+    density += 1.2 * bump(v, 0, -4.5, 0, 0.4, 1) + 7.0 * bump(v, 0, 12.1, 0, 0.2, 1)
     spread = np.cumsum(density)
     return np.interp(np.linspace(0, 1, n), (spread - spread[0]) / (spread[-1] - spread[0]), v)
 
 
 def _loft(theta: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Skull and jaw above the jaw line, neck below it.  Returns (3, rows, cols)."""
-    dome = np.sqrt(np.clip(1 - (np.maximum(v - 3, 0) / 9.6) ** 2, 1e-4, 1))
+    dome = np.clip(1 - (np.maximum(v - 3, 0) / 9.1) ** 2.35, 1e-5, 1) ** (1 / 2.2)
     sin, cos = np.sin(theta), np.cos(theta)
     front = _SIDE + (_FRONT(np.minimum(v, 3)) - _SIDE) * dome
     back = _SIDE + (_BACK(np.minimum(v, 3)) - _SIDE) * dome

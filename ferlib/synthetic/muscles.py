@@ -132,7 +132,7 @@ def _lip_weights(side: np.ndarray, v: np.ndarray) -> dict[str, np.ndarray]:
 def pull(head: Atlas, pulls) -> np.ndarray:
     """Displacement (3, V), cm, of mirrored ``pulls`` (across, height, widths, push, lip) on both sides at once."""
     x, v = head.material
-    side, sign = np.abs(x), np.sign(x)
+    side, sign = np.abs(x), np.tanh(x / 0.35)
     lips = _lip_weights(side, v)
     moved = np.zeros_like(head.rest)
     for cx, cy, sx, sy, dx, dy, dz, lip in pulls:
@@ -244,7 +244,7 @@ def actuate(levels: torch.Tensor, fold_gain: torch.Tensor) -> torch.Tensor:
     narrow = 0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]
     narrow = 0.30 * torch.tanh(narrow / 0.30)
     lower = 0.34 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.34) + 0.12 * shut
-    upper = (shut * 1.1 + narrow - 0.42 * act["AU05"] * (1 - shut)).clamp(min=-0.5)
+    upper = (shut * 1.1 + narrow - 0.52 * act["AU05"] * (1 - shut)).clamp(min=-0.5)
     upper = torch.minimum(upper, 1.03 - lower)
     jaw = 1 - (1 - 0.42 * act["AU26"].mean(1)) * (1 - act["AU27"].mean(1))
     wrinkles = a * fold_gain[:, None, None]

@@ -132,7 +132,7 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     colour = over(colour, body * shade, inside)
     female = 1 - people.looks["male"][p.face]
     thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / 1.5) + 0.35 * p.cm
-    scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.15, 1.2))
+    scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
     lash = bell((p.height - up) * scale / thick) * step(span + 0.03, 0.12) * p.skin
     return colour * (1 - 0.88 * lash * (0.06 / (0.35 * p.cm + 0.06)) ** 0.3)
 
@@ -184,11 +184,13 @@ def lips(colour, p: Pixels, people: People):
 
 @dataclass
 class Mouth:
-    """``centre`` (N, 3) of the closed lips in the head's frame, ``jaw`` (N,) drop in cm, ``gap`` (N,) opening in cm."""
+    """``centre`` (N, 3) of the closed lips in the head's frame, ``jaw`` (N,) drop in cm, ``gap`` (N,) between
+    the lips in cm and ``opened`` (N,) how much of it the expression opened."""
 
     centre: torch.Tensor
     jaw: torch.Tensor
     gap: torch.Tensor
+    opened: torch.Tensor
 
 
 def mouth(colour, p: Pixels, m: Mouth):
@@ -197,8 +199,8 @@ def mouth(colour, p: Pixels, m: Mouth):
     x = p.across.abs() / MOUTH_HALF
     tall = m.gap[p.face] * (1 - x * x).clamp(min=0.003).sqrt()
     inside = step(1 - t.abs(), 2 * p.cm / (tall + 0.3 * p.cm)) * step(1 - x, 0.02) * p.skin
-    inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1)
-    shade = 0.25 + 0.75 * step(tall * (1 - t.abs()) - 0.04, 0.5)
+    inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1) * (m.opened[p.face] * 12).clamp(0, 1)
+    shade = 0.35 + 0.65 * step(tall * (1 - t.abs()) - 0.03, 0.28)
     return over(colour, _inside_mouth(p, m) * shade, inside)
 
 

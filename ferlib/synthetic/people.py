@@ -57,9 +57,9 @@ _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as i
 }  # fmt: skip
 TRAITS = (*_SHAPE, "breadth", "depth", "face_height", "skull_height", "neck", "lid_open", "ears",
           "skew_mouth", "skew_brow", "skew_nose", "hair_volume", "hair_length", "shoulders")  # fmt: skip
-_MALE = {"jaw_width": 0.8, "chin_height": 0.5, "brow_ridge": 1.0, "brow_height": -0.7, "neck": 0.9, "nose_tip": 0.4,
-         "nose_length": 0.3, "upper_lip": -0.5, "lower_lip": -0.4, "breadth": 0.4, "face_height": 0.4, "lid_open": -0.3,
-         "forehead": -0.4, "shoulders": 0.9, "mouth_width": 0.3, "cheekbone": -0.3}  # fmt: skip
+_MALE = {"jaw_width": 0.95, "chin_height": 0.6, "brow_ridge": 1.2, "brow_height": -0.8, "neck": 1.0, "nose_tip": 0.5,
+         "nose_length": 0.4, "nose_width": 0.3, "upper_lip": -0.8, "lower_lip": -0.6, "breadth": 0.45, "face_height": 0.4,
+         "lid_open": -0.6, "forehead": -0.6, "shoulders": 0.9, "mouth_width": 0.3, "cheekbone": -0.4, "eye_width": -0.4}
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
     {"bridge_height": -0.9, "eye_depth": 0.9, "lid_open": -0.8, "eye_tilt": 0.8, "cheekbone": 0.7, "nose_tip": -0.6,
@@ -141,7 +141,7 @@ def draw_people(corpus: str, seed: int, index) -> People:
     u = uniforms(seeds, "person", 24).T
     male = u[0] < 0.5
     age = np.round(18 + 60 * u[1] ** 1.6)
-    ancestry = np.searchsorted([0.42, 0.60, 0.74, 0.9], u[2])
+    ancestry = np.searchsorted([0.48, 0.64, 0.78, 0.92], u[2])
     low, high = np.array(_TONES).T
     tone = np.floor(low[ancestry] + u[3] * (high - low + 1)[ancestry]).astype(int)
     old = np.clip((age - 35) / 40, 0, 1)
@@ -154,13 +154,13 @@ def draw_people(corpus: str, seed: int, index) -> People:
                           "hair": np.array(HAIR_STYLES)[hair_style],
                           "hair_colour": np.array(HAIR_COLOUR_NAMES)[hair_colour]})  # fmt: skip
     monk = np.array([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in MONK])
-    skin = linear_rgb(monk[tone - 1]) * np.array([0.93, 0.80, 0.74]) * (1 + 0.05 * normals(seeds, "skin", 3))
+    skin = linear_rgb(monk[tone - 1]) ** 0.78 * np.array([0.88, 0.74, 0.67]) * (1 + 0.05 * normals(seeds, "skin", 3))
     hair = linear_rgb(np.array(_HAIR_COLOURS)[hair_colour]) * np.exp(0.2 * normals(seeds, "hair", 1))
     dark_eyes = (tone > 5) | (ancestry == 1) | (u[9] < 0.4)
     iris_kind = np.where(dark_eyes, 0, 1 + np.floor(u[10] * 3).astype(int))
     iris = linear_rgb(np.array([(70, 42, 24), (92, 128, 160), (98, 122, 84), (128, 96, 56)])[iris_kind])
     looks = {"male": male, "old": old, "hair_style": hair_style, "beard": beard, "glasses": glasses, "tone": tone,
-             "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]), "brow_thick": 0.75 + 0.35 * male
+             "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]), "brow_thick": 0.68 + 0.4 * male
              + 0.5 * (u[12] - 0.5), "brow_arch": u[13] - 0.35 * male, "lipstick": (~male) * np.clip(u[14] * 2.2 - 1.2, 0, 1),
              "freckles": (tone < 5) * np.clip(u[15] * 2 - 1.2, 0, 1), "hair_part": u[16] * 2 - 1, "hairline": u[17] * 2 - 1,
              "glasses_shape": u[18], "top_hue": u[19], "top_value": u[20], "fold_gain": 0.65 + 0.75 * old + 0.2 * u[21],

@@ -34,7 +34,9 @@ def encode(light: torch.Tensor) -> torch.Tensor:
 
 def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     """8-bit pictures (N, 3, H, W) of linear light."""
-    light = light * (1.35 * 2.0 ** scene.exposure)[:, None, None, None]
+    middle = light[..., light.shape[2] // 4 : -(light.shape[2] // 6), light.shape[3] // 4 : -(light.shape[3] // 4)]
+    metered = (0.42 / middle.mean((1, 2, 3)).clamp(0.02, 4.0)) ** 0.4
+    light = light * (1.25 * metered * 2.0 ** scene.exposure)[:, None, None, None]
     picture = encode(_blur(light, scene.blur * light.shape[-1] / 48))
     picture = (picture - 0.45) * scene.contrast[:, None, None, None] + 0.45
     grey = picture.mean(1, keepdim=True)

@@ -164,8 +164,8 @@ def _paint(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> tu
     surface = _surface(people, skin_at, dark, cols)
     turn = rotation(scenes)
     seen = project(surface.at, scenes, turn, (fine, fine))
-    both_sides = torch.as_tensor(head.part == CURTAIN)
-    hit, point, place = rasterise(seen, grid, surface.drawable, both_sides, (fine, fine), 2 if size <= 256 else 3)
+    loose = int((head.part == HEAD).sum()) // cols
+    hit, point, place = rasterise(seen, grid, surface.drawable, loose, (fine, fine))
     marks = project(landmark_points(skin_at, cols), scenes, turn, (size, size))[:, :2].transpose(1, 2)
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
@@ -242,7 +242,7 @@ def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
     wide = shine**12
     narrow = wide**4
     oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
-    gloss = (0.055 * wide + 0.06 * narrow * oily) * (1 - hairy)
+    gloss = (0.035 * wide + 0.05 * narrow * oily) * (1 - hairy)
     band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * wide + 0.04 * narrow) * hairy
     rim = 0.16 * fresnel * s.rim * hollow
     return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)
@@ -273,7 +273,8 @@ def _features(levels, people, scenes, skin_at, rest, key, cols):
     top, bottom = (nearest_point(cols, 0.0, LIP_LINE + s * LIP_STRIP) for s in (1, -1))
     centre = 0.5 * (rest[:, :, top] + rest[:, :, bottom])
     gap = (skin_at[:, 1, top] - skin_at[:, 1, bottom]).clamp(min=0.02)
-    return eyes, paint.Mouth(centre, coefficients[:, -1], gap), rest[:, :, nearest_point(cols, 0.0, 0.4)]
+    opened_mouth = (gap - (rest[:, 1, top] - rest[:, 1, bottom])).clamp(min=0)
+    return eyes, paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth), rest[:, :, nearest_point(cols, 0.0, 0.4)]
 
 
 __all__ = ["TRAITS", "Drawn", "columns_for", "deform", "draw_faces"]

@@ -85,7 +85,7 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
         red, socket * head.front, _beards(side, v, head.front), hairline, temple, smoothstep(2.0, 8.5, v),
         head.material[0], np.stack([_noise(shape, (s * fine, s * fine), 10 + s) for s in (3, 5, 8, 14)]),
         _noise(shape, (0.6 * fine, 0.6 * fine), 4), 0.75 * _noise(shape, (0.3, 7 * fine), 5) + 0.65 * _noise(shape, (1.1 * fine, 14 * fine), 7),
-        _noise(shape, (1.6 * fine, 1.6 * fine), 6), np.clip(spots - 1.3, 0, 1.5) * head.front)))  # fmt: skip
+        _noise(shape, (1.6 * max(fine, 1.0),) * 2, 6), np.clip(spots - 1.3, 0, 1.5) * head.front)))  # fmt: skip
 
 
 def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,13 +98,13 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     top, sides, recede, fringe, _, _ = (c[:, None] for c in style.unbind(1))
     line = maps.hairline + 0.45 * look("hairline") + maps.temple * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
     fall = 2.6 * fringe * torch.exp(-((maps.part_line - 1.5 * look("hair_part")) / 6.0) ** 2) * (v > 2).float()
-    above = v - (line - fall) + 0.10 * maps.strands + 0.2 * maps.curls
+    above = v - (line - fall) + 0.04 * maps.strands + 0.12 * maps.curls
     on_head = (part == HEAD).float() * (top > 0)
-    cover = torch.sigmoid(above * 5.0 + 0.7 * maps.strands) * on_head
-    grown = (above * 0.9).clamp(0, 1)
+    cover = torch.sigmoid(above * 3.6 + 0.55 * maps.strands) * on_head
+    grown = (above * 0.6).clamp(0, 1)
     thick = cover * (0.15 + 0.85 * grown) * (sides + (top - sides) * maps.top)
     sweep = 1 + 0.35 * look("hair_part") * torch.tanh(maps.part_line / 3.0) * maps.top
-    rough = 0.5 * maps.strands * style[:, 4:5] + 0.6 * maps.curls * style[:, 4:5] * style[:, 5:6]
+    rough = 0.12 * maps.strands * style[:, 4:5] + 0.6 * maps.curls * style[:, 4:5] * style[:, 5:6]
     thick = thick * sweep * (1 + 0.2 * (look("curl") - 0.5)) + cover * rough * grown
     return torch.where(part == CURTAIN, torch.ones_like(cover), cover), thick * on_head
 
@@ -116,7 +116,7 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     part = torch.as_tensor(head.part, device=device)
     mix = torch.stack([people.traits[:, i] for i in (0, 7, 13, 19)], 1) * 0.5
     mottle = 0.035 * (mix @ maps.coarse) + 0.02 * maps.fine
-    redness = maps.red * (0.45 + 0.5 * look("red")) + 0.1 * (mix.roll(1, 1) @ maps.coarse)
+    redness = maps.red * (0.6 + 0.7 * look("red")) + 0.1 * (mix.roll(1, 1) @ maps.coarse)
     shade = (1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles).clamp(0.3, 1.3)
     shade = shade * (1 - 0.55 * dark.clamp(0, 1.3))
     skin = people.skin[:, :, None] * shade[:, None]
@@ -124,7 +124,7 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     skin = skin * (1 + blush)
     beard = maps.beard[people.looks["beard"].long()]
     full = (people.looks["beard"] > 1).float()[:, None]
-    density = beard * (0.38 + 0.5 * full) * (1 + (0.15 + 0.15 * full) * (maps.fine + maps.strands)).clamp(0, 1.5)
+    density = beard * (0.36 + 0.5 * full) * (1 + 0.12 * maps.fine + 0.10 * maps.strands).clamp(0.5, 1.4)
     hair = people.hair[:, :, None] * (1 + 0.22 * maps.strands + 0.08 * maps.coarse[0]).clamp(0.25, 2.0)
     skin = skin + (0.8 * hair - skin) * (density * full + density * (1 - full) * 0.75).clamp(0, 0.92)[:, None]
     cloth = _clothes(people)[:, :, None] * (1 + 0.06 * maps.coarse[2])

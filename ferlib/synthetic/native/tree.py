@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import ferlib
-from ferlib.config import DataError
+from ferlib.config import DataError, digest
 from ferlib.synthetic.native.plan import Format, Plan, au_side_columns, rng_of
 from ferlib.synthetic.native.shots import Draw, Shots, draw_with_rig, save_picture, set_into_frame
 
@@ -65,7 +66,7 @@ def fresh_folder(out: Path) -> Iterator[Path]:
 
     out = Path(out).absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(out.with_name(f".{out.name}.lock"), timeout=LOCK_WAIT_S):
+    with filelock.FileLock(_lock_of(out), timeout=LOCK_WAIT_S):
         _tidy(out)
         fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
         fresh.mkdir()
@@ -77,6 +78,11 @@ def fresh_folder(out: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
             _tidy(out)
+
+
+def _lock_of(out: Path) -> Path:
+    """A lock file of this user's own, away from ``out``: nothing but the tree is left beside it."""
+    return Path(tempfile.gettempdir()) / f"ferlib-{digest(str(Path.home()), str(out))}.lock"
 
 
 def _aside(out: Path) -> Path:
