@@ -3,8 +3,13 @@
 import dataclasses
 import json
 import os
+import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -347,3 +352,129 @@ print(training.ensure(settings, tiny_faces()).key)
 
 def test_training_needs_no_more_than_a_bare_gpu_image_has(tmp_path):
     assert "synthetic-tiny-emotioncnn" in python(ALONE, FERLIB_HOME=str(tmp_path))
+
+
+TRAIN = """
+import dataclasses, sys, torch
+from tiny_faces import tiny_faces
+from test_training import TINY
+from ferlib import learner, training
+settings = dataclasses.replace(TINY, **eval(sys.argv[1]))
+epoch = learner.Learner.epoch
+def told(made, number, bar):
+    print("epoch", number, flush=True)
+    return epoch(made, number, bar)
+learner.Learner.epoch = told
+run = training.ensure(settings, tiny_faces())
+if int(__import__("os").environ.get("RANK", 0)) == 0:
+    print(run.key)
+"""
+
+
+def launched(home, changes, **how):
+    """A process of its own that trains the tiny faces with ``changes`` to ``TINY``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, repr(changes)],
+        cwd=Path(__file__).parent, env=os.environ | {"FERLIB_HOME": str(home)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, **how,
+    )  # fmt: skip
+
+
+def alive(session):
+    """Processes of the session ``session`` that run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of_session = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(of_session) == session and state != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+def end_of(session, within_s=10.0):
+    """Wait until no process of ``session`` runs, at most ``within_s``."""
+    until = time.monotonic() + within_s
+    while alive(session) and time.monotonic() < until:
+        time.sleep(0.1)
+    return alive(session) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_no_loader_worker_outlives_a_killed_training_by_ten_seconds(home):
+    trains = launched(home, {"n_epochs": 100_000, "stream": True})
+    while "epoch 2" not in trains.stdout.readline():
+        assert trains.poll() is None
+    began = time.monotonic()
+    while len(alive(trains.pid)) < 3 and time.monotonic() < began + 30:  # itself and two workers
+        time.sleep(0.001)
+    trains.kill()
+    trains.wait()
+    assert end_of(trains.pid)
+
+
+def test_who_waited_while_another_made_the_run_finds_it(monkeypatch, home):
+    faces = tiny_faces()
+    run = training.ensure(TINY, faces)
+    hidden = run.path.rename(home / "hidden")
+    monkeypatch.setattr(training, "fit", None)  # whoever waits must not train
+    with ThreadPoolExecutor() as pool:
+        with runs.lock(run.key):
+            waits = pool.submit(training.ensure, TINY, faces)
+            time.sleep(0.5)
+            assert not waits.done()
+            hidden.rename(run.path)
+        assert waits.result(timeout=30) == run
+
+
+@pytest.mark.full
+def test_two_processes_that_ask_for_one_run_make_it_once(home):
+    first, second = (launched(home, {"n_epochs": 30}) for _ in range(2))
+    said = [process.communicate(timeout=120)[0] for process in (first, second)]
+    assert first.returncode == second.returncode == 0
+    assert sum(text.count("epoch") for text in said) == 30
+    assert len(runs.all()) == 1
+
+
+def test_two_processes_under_torchrun_train_the_network_of_one(tmp_path, monkeypatch):
+    script = tmp_path / "train.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + TRAIN)
+    changes = {"dropout": 0.0, "n_epochs": 2}
+    alone = training.ensure(dataclasses.replace(TINY, **changes), tiny_faces())
+    expected = alone.model().state_dict()
+    words = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script), repr(changes)]
+    python("", *words, FERLIB_HOME=str(tmp_path / "both"))
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "both"))
+    both = runs.find(alone.key)
+    assert both.record["n_devices"] == 2
+    for name, tensor in both.model().state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], atol=2e-4, rtol=2e-3)
+
+
+@pytest.mark.full
+def test_twenty_kills_of_the_process_or_its_group_change_nothing(tmp_path, monkeypatch):
+    changes = {"n_epochs": 250, "stream": True}
+    whole = launched(tmp_path / "whole", changes)
+    began = time.monotonic()
+    whole.communicate(timeout=600)
+    seconds = time.monotonic() - began
+    chance, n_kills = random.Random(0), 0
+    while n_kills < 20:
+        trains = launched(tmp_path / "killed", changes)
+        time.sleep(chance.uniform(0.2, 0.8) * seconds)
+        if trains.poll() is not None:  # it finished: the next one starts anew
+            shutil.rmtree(tmp_path / "killed")
+            continue
+        os.killpg(trains.pid, signal.SIGKILL) if n_kills % 2 else trains.kill()
+        trains.wait()
+        n_kills += 1
+        assert end_of(trains.pid)
+    launched(tmp_path / "killed", changes).communicate(timeout=600)
+    tensors = []
+    for home in ("whole", "killed"):
+        monkeypatch.setenv("FERLIB_HOME", str(tmp_path / home))
+        (run,) = runs.all()
+        assert runs.unfinished() == []
+        tensors.append(run.model().state_dict())
+    assert same(*tensors)
