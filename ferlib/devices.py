@@ -29,6 +29,7 @@ def fabric(device: str = "auto") -> Any:
     from lightning.fabric import Fabric  # takes seconds to import
 
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    torch.backends.cudnn.benchmark = on_gpu  # batches have one or two sizes: worth the search
     world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     chosen = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
