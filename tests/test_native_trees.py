@@ -225,12 +225,12 @@ def test_a_writer_that_dies_leaves_the_old_tree_and_nothing_else(tmp_path, drawe
     with pytest.raises(error):
         draw(smic, tmp_path / "smic", workers=2, drawer=drawer, seed=1)
     assert content(tmp_path / "smic") == before
-    assert {p.name for p in tmp_path.iterdir()} == {"smic", ".smic.lock"}
+    assert {p.name for p in tmp_path.iterdir()} == {"smic"}
     assert content(draw(smic, tmp_path / "again", workers=2)) == before  # the pool recovers
 
 
 def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path):
-    half = tmp_path / ".smic.12345.tmp" / "HS"
+    half = tmp_path / ".smic.12345.drawing" / "HS"
     half.mkdir(parents=True)
     (half / "x.bmp").write_bytes(b"half")
     tree = draw(smic, tmp_path / "smic")

@@ -25,9 +25,8 @@ from ferlib.synthetic.native.plan import Format, Plan, au_side_columns, rng_of
 from ferlib.synthetic.native.shots import Draw, Shots, draw_with_rig, save_picture, set_into_frame
 
 DRAWN, TRUTH = "DRAWN.json", "truth.parquet"
-CHUNK = 24  # frames drawn at a time: large enough for the rig, small enough for an even share of the workers
+CHUNK = 32  # frames drawn at a time: two batches of the rig, and an even share for the workers
 LOCK_WAIT_S = 3600.0
-
 
 Labels = Callable[[Path, Plan, np.ndarray], None]
 """Writes all that is not a picture into the tree: (folder, plan, landmarks (N, 68, 2) in native pixels)."""
@@ -38,21 +37,17 @@ def write_tree(
 ) -> Path:
     """Draw ``plan`` into the folder ``out``, replacing an older drawn tree, and return ``out``.
 
-    workers : drawing processes, by default one a CPU core; 1 draws in this process.  The tree is the same
-    for any. draw : who draws; by default the rig.
+    workers : drawing processes, by default one a CPU core; 1 draws in this process.  The tree is the same for any.
+    draw : who draws; by default the rig.
 
     Raises ``DataError`` where ``out`` holds something that was not drawn, or a drawing process died.
     """
     with fresh_folder(out) as folder:
-        landmarks, pose = _draw_all(folder, plan, workers or os.cpu_count() or 1, draw or draw_with_rig)
+        landmarks, pose = _draw_all(folder, plan, workers or _cores(), draw or draw_with_rig)
         labels(folder, plan, landmarks)
         _write_truth(folder / TRUTH, plan, landmarks, pose)
-        write_mark(
-            folder,
-            plan.corpus,
-            {**dataclasses.asdict(plan.size), **dataclasses.asdict(plan.camera)},
-            plan.seed,
-        )
+        settings = {**dataclasses.asdict(plan.size), **dataclasses.asdict(plan.camera)}
+        write_mark(folder, plan.corpus, settings, plan.seed)
     return Path(out)
 
 
@@ -68,7 +63,7 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(_lock_of(out), timeout=LOCK_WAIT_S):
         _tidy(out)
-        fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+        fresh = out.with_name(f".{out.name}.{os.getpid()}.drawing")
         fresh.mkdir()
         try:
             yield fresh
@@ -93,7 +88,7 @@ def _tidy(out: Path) -> None:
     """Undo what a killed writer of ``out`` left behind; refuse to replace what was not drawn."""
     if _aside(out).exists() and not out.exists():
         os.rename(_aside(out), out)
-    for left in (_aside(out), *out.parent.glob(f".{out.name}.*.tmp")):
+    for left in (_aside(out), *out.parent.glob(f".{out.name}.*.drawing")):
         shutil.rmtree(left, ignore_errors=True)
     if out.exists() and not (out.is_dir() and ((out / DRAWN).is_file() or not any(out.iterdir()))):
         raise DataError(
@@ -137,6 +132,10 @@ def _chunks(folder: Path, plan: Plan) -> Iterator[tuple[Shots, pd.DataFrame]]:
         )  # fmt: skip
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @lru_cache(maxsize=1)
 def _pool(workers: int) -> ProcessPoolExecutor:
     """One pool for all corpora of a process: loading the rig takes a worker seconds."""
@@ -146,7 +145,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded: one process a core is fastest
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded
     import cv2
 
     cv2.setNumThreads(1)
@@ -196,11 +195,6 @@ def _attributes(plan: Plan) -> pd.DataFrame:
 
 def write_mark(folder: Path, corpus: str, settings: dict[str, Any], seed: int) -> None:
     """``DRAWN.json``, by which a reader knows that no photograph is in the tree."""
-    mark = {
-        "corpus": corpus,
-        "synthetic": True,
-        "settings": settings,
-        "seed": seed,
-        "ferlib": ferlib.__version__,
-    }
+    what = {"corpus": corpus, "synthetic": True, "settings": settings, "seed": seed}
+    mark = {**what, "ferlib": ferlib.__version__}
     (folder / DRAWN).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
