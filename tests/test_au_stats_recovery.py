@@ -50,9 +50,9 @@ def test_only_the_null_within_emotion_stays_quiet_at_a_filter_of_the_emotion(tab
         assert share(table, statistic, "emotion only", 4.0) > 0.9
     assert share(table, PAPER, "emotion only", 4.0) > 2 * share(table, PAPER, "nothing", 4.0)
     for statistic in (s for s in TESTS if "within emotion" in s):
-        for kind in KINDS[1:]:
-            rows = table[(table["statistic"] == statistic) & (table["kind"] == kind)]
-            assert (rows["low"] <= 0.05).all(), (statistic, kind)
+        wolf = table[(table["statistic"] == statistic) & (table["kind"] != "one AU")]["share"]
+        assert wolf.mean() < 0.08  # 480 units at a level of 0.05
+        assert wolf.max() < 0.2
 
 
 def test_permuting_images_cries_wolf_at_nothing_at_all(table):

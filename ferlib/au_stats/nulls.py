@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferlib.au_stats.codes import Codes, Null, Units, exchange_units
-from ferlib.au_stats.statistics import Association, coded_groups, target_labels
+from ferlib.au_stats.statistics import Association, centred, coded_groups, group_sums, target_labels
 
-BATCH = 64  # permutations a product: its result (U x 64 x F float32) stays in the processor's cache
+BATCH = 512  # permutations drawn at a time
+ROWS = 2_048  # rows of a product (permutations x AUs): its result, ROWS x F float32, stays in the cache
 BIN_WIDTH = 1 / 128  # of the pooled null's histogram, in units of the studentised statistic
 N_BINS = 16 * 128  # the last bin also holds everything above 16
 TIE = 1e-4  # float32 rounding: a permuted value this close below the observed one counts as equal
@@ -27,18 +28,19 @@ TIE = 1e-4  # float32 rounding: a permuted value this close below the observed o
 class Part:
     """AUs coded on the same units.
 
-    aus : (V,) int.  units : (M,) int.  x : (M, F) and z : (V, M) float32, centred within strata.
+    aus : (V,) int.  coded : (S,) bool.  x : (S, F) and z : (V, S) float32, centred within strata and 0 where
+    not coded.
     scale : (V, F) float32, 1 / standard deviation of L under the null; 0 where nothing varies.
     """
 
     aus: np.ndarray
-    units: np.ndarray
+    coded: np.ndarray
     x: np.ndarray
     z: np.ndarray
     scale: np.ndarray
 
     def studentised(self, z: np.ndarray) -> np.ndarray:
-        """(V, P, F) float32 for P permuted copies of the label scores, ``z`` (V, P, M)."""
+        """(V, P, F) float32 for P permuted copies of the label scores, ``z`` (V, P, S)."""
         product = (z.reshape(-1, z.shape[2]) @ self.x).reshape(*z.shape[:2], -1)
         product *= self.scale[:, None]
         return product
@@ -46,10 +48,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Problem:
-    """A table of F x U tests, ready to permute.  observed : (F, U) studentised, NaN where nothing varies."""
+    """A table of F x U tests, ready to permute.
+
+    effect : (F, U) the statistic itself.  observed : (F, U) the same studentised.  NaN where nothing varies.
+    """
 
     units: Units
     parts: tuple[Part, ...]
+    effect: np.ndarray
     observed: np.ndarray
     two_sided: bool
 
@@ -62,43 +68,40 @@ def problem(acts: np.ndarray, codes: Codes, statistic: str, null: Null) -> Probl
         raise ValueError(f"{len(acts)} rows of activations for {len(codes.emotion)} labelled images")
     units = exchange_units(codes, null)
     values = target_labels(codes, statistic)
-    observed = np.full((acts.shape[1], values.shape[1]), np.nan)
+    effect, observed = np.full((2, acts.shape[1], values.shape[1]), np.nan)
     parts = []
     for images, aus in coded_groups(values):
         if len(images) == 0:
             continue
         stratum = units.image_stratum[images]
         association = Association(acts[images], values[np.ix_(images, aus)], stratum, statistic)
-        part = _part(association.scores(np.ones(len(images))), units, images, aus)
+        ones = np.ones(len(images))
+        scores = association.scores(ones)
+        effect[:, aus] = association.value(*scores, ones)
+        part = _part(scores, units, images, aus)
         t = part.studentised(part.z[:, None])[:, 0]
         observed[:, aus] = np.where(part.scale > 0, np.abs(t) if null.two_sided else t, np.nan).T
         parts.append(part)
-    return Problem(units, tuple(parts), observed, null.two_sided)
+    return Problem(units, tuple(parts), effect, observed, null.two_sided)
 
 
 def _part(scores: tuple[np.ndarray, np.ndarray], units: Units, images: np.ndarray, aus: np.ndarray) -> Part:
     """Sum the activation scores over the images of a unit, centre both sides, and studentise."""
-    coded, unit = np.unique(units.of_image[images], return_inverse=True)
-    x = np.zeros((len(coded), scores[0].shape[1]))
-    np.add.at(x, unit, scores[0])
-    z = np.empty((len(coded), len(aus)))
-    z[unit] = scores[1]
-    stratum = units.stratum[coded]
-    x, z = _unit_norm(_centred_units(x, stratum)), _unit_norm(_centred_units(z, stratum))
-    variance = _variance(x, z, stratum)
+    of_image, n_units = units.of_image[images], len(units)
+    coded = np.bincount(of_image, minlength=n_units) > 0
+    weights = coded.astype(np.float64)
+    z = np.zeros((n_units, len(aus)))
+    z[of_image] = scores[1]
+    x = np.zeros((n_units, scores[0].shape[1]))
+    x[: of_image.max() + 1] = group_sums(scores[0], of_image)
+    # with both sides centred over the coded units, the null mean of L is zero
+    x, z = (_unit_norm(centred(side, weights, units.stratum) * coded[:, None]) for side in (x, z))
+    size = np.bincount(units.stratum, weights=weights)[:, None]
+    squares_x, squares_z = (group_sums(side**2, units.stratum) for side in (x, z))
+    variance = (squares_x / np.maximum(size - 1, 1)).T @ squares_z  # Strasser & Weber 1999, by stratum
     scale = np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 1e-12)
     float32 = [np.ascontiguousarray(a, dtype=np.float32) for a in (x, z.T, scale.T)]
     return Part(aus, coded, *float32)
-
-
-def _centred_units(values: np.ndarray, stratum: np.ndarray) -> np.ndarray:
-    """With units centred within strata the null mean of L is zero."""
-    rest = np.zeros_like(values)
-    for s in np.unique(stratum):
-        members = stratum == s
-        rest[members] = values[members] - values[members].mean(axis=0)
-    rest[np.abs(rest) <= 1e-12 * np.abs(values).max(axis=0, initial=0)] = 0
-    return rest
 
 
 def _unit_norm(values: np.ndarray) -> np.ndarray:
@@ -106,20 +109,10 @@ def _unit_norm(values: np.ndarray) -> np.ndarray:
     return values / np.where(norm > 0, norm, 1)
 
 
-def _variance(x: np.ndarray, z: np.ndarray, stratum: np.ndarray) -> np.ndarray:
-    """(F, V) exact null variance of L: sum over strata of SS_x SS_z / (size - 1)  (Strasser & Weber 1999)."""
-    n_strata = int(stratum.max(initial=0)) + 1
-    squares = [np.zeros((n_strata, a.shape[1])) for a in (x, z)]
-    for total, a in zip(squares, (x, z), strict=True):
-        np.add.at(total, stratum, a**2)
-    size = np.bincount(stratum, minlength=n_strata)
-    return (squares[0] / np.maximum(size - 1, 1)[:, None]).T @ squares[1]
-
-
 def permutations(units: Units, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """``n`` uniform permutations of the units within their strata, in batches of (<= BATCH, S) int64."""
-    for start in range(0, n, BATCH):
-        size = min(BATCH, n - start)
+    for chunk in _chunks(n, BATCH):
+        size = min(chunk.stop, n) - chunk.start
         batch = np.tile(np.arange(len(units)), (size, 1))
         for members in units.members:
             if len(members) > 1:
@@ -128,21 +121,22 @@ def permutations(units: Units, n: int, rng: np.random.Generator) -> Iterator[np.
 
 
 def induced(batch: np.ndarray, coded: np.ndarray) -> np.ndarray:
-    """Each permutation's first return to the ``coded`` units, as positions among them.
+    """Each permutation's first return to the ``coded`` units.
 
-    batch : (P, S) int.  coded : (M,) int.  Returns (P, M) int in [0, M).  Following a uniform permutation
-    until it returns to a subset gives a uniform permutation of that subset, so one row permutation serves
-    AUs that were coded on different images.
+    batch : (P, S) int.  coded : (S,) bool.  Returns (P, S) int, of which only the coded columns mean
+    something. Following a uniform permutation until it returns to a subset gives a uniform permutation of
+    that subset, so one row permutation serves AUs that were coded on different images.
     """
-    if len(coded) == batch.shape[1]:
+    if coded.all():
         return batch
-    position = np.full(batch.shape[1], -1)
-    position[coded] = np.arange(len(coded))
-    target = batch[:, coded]
-    while (away := position[target] < 0).any():
-        row = np.nonzero(away)[0]
-        target[away] = batch[row, target[away]]
-    return position[target]
+    returned = batch.copy().reshape(-1)
+    away = np.flatnonzero(coded & ~coded[batch])
+    row = away // batch.shape[1]
+    while len(away):
+        returned[away] = batch[row, returned[away]]
+        still = ~coded[returned[away]]
+        away, row = away[still], row[still]
+    return returned.reshape(batch.shape)
 
 
 @dataclass(frozen=True)
@@ -177,16 +171,22 @@ def tally(task: Problem, batches: Iterable[np.ndarray]) -> Tally:
     for batch in batches:
         highest = np.full((len(batch), shape[1]), -np.inf, np.float32)
         for part in task.parts:
-            t = part.studentised(np.take(part.z, induced(batch, part.units), axis=1))
-            if task.two_sided:
-                np.abs(t, out=t)
-            exceed[:, part.aus] += np.count_nonzero(t >= threshold[:, part.aus].T[:, None], axis=1).T
-            varying = part.scale.any(axis=0)
-            live = t if varying.all() else t[:, :, varying]
-            highest[:, part.aus] = live.max(axis=2, initial=-np.inf).T
-            pooled[part.aus] += _histogram(live)
+            order, varying = induced(batch, part.coded), part.scale.any(axis=0)
+            for rows in _chunks(len(batch), ROWS // len(part.aus)):
+                t = part.studentised(np.take(part.z, order[rows], axis=1))
+                if task.two_sided:
+                    np.abs(t, out=t)
+                exceed[:, part.aus] += np.count_nonzero(t >= threshold[:, part.aus].T[:, None], axis=1).T
+                live = t if varying.all() else t[:, :, varying]
+                highest[rows, part.aus] = live.max(axis=2, initial=-np.inf).T
+                pooled[part.aus] += _histogram(live)
         maxima.append(highest)
     return Tally(exceed, np.concatenate(maxima), pooled)
+
+
+def _chunks(n: int, size: int) -> list[slice]:
+    step = max(size, 1)
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def _histogram(t: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
+from scipy import sparse
 
 from ferlib.au_stats.codes import Codes, Null, exchange_units
 
@@ -28,17 +28,20 @@ class MidRanks:
     """
 
     def __init__(self, values: np.ndarray, stratum: np.ndarray) -> None:
-        dense = stats.rankdata(values, method="dense", axis=0).astype(np.int64)
-        keys = (dense + stratum[:, None] * (len(values) + 1)).T
-        self._order = np.argsort(keys, axis=1, kind="stable")
-        in_order = np.take_along_axis(keys, self._order, axis=1)
-        starts = np.concatenate([np.ones((len(keys), 1), bool), np.diff(in_order, axis=1) > 0], axis=1)
-        index = np.arange(len(values))
-        self._first = np.maximum.accumulate(np.where(starts, index, 0), axis=1)
-        ends = np.concatenate([starts[:, 1:], np.ones((len(keys), 1), bool)], axis=1)
-        after = np.minimum.accumulate(np.where(ends, index + 1, len(values))[:, ::-1], axis=1)
-        self._after = after[:, ::-1]
-        sizes = np.bincount(stratum)
+        n, sizes = len(values), np.bincount(stratum)
+        order = np.argsort(values.T, axis=1)
+        if len(sizes) > 1:
+            by_stratum = np.argsort(stratum[order], axis=1, kind="stable")
+            order = np.take_along_axis(order, by_stratum, axis=1)
+        in_order = np.take_along_axis(values.T, order, axis=1)
+        starts = np.ones((len(order), n + 1), bool)  # where a run of ties begins, and the end
+        starts[:, 1:-1] = np.diff(in_order, axis=1) != 0
+        starts[:, np.cumsum(sizes)] = True
+        index = np.arange(n)
+        self._order = order
+        self._first = np.maximum.accumulate(np.where(starts[:, :-1], index, 0), axis=1)
+        ends = np.where(starts[:, 1:], index + 1, n)[:, ::-1]
+        self._after = np.minimum.accumulate(ends, axis=1)[:, ::-1]
         self._stratum_start = np.repeat(np.cumsum(sizes) - sizes, sizes)
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -52,13 +55,17 @@ class MidRanks:
         return ranks.T
 
 
+def group_sums(values: np.ndarray, group: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """(G, K) weighted sums of the rows of (N, K) ``values`` in each group.  group : (N,) int in [0, G)."""
+    ones = np.ones(len(group)) if weights is None else weights
+    return sparse.csr_array((ones, (group, np.arange(len(group))))) @ values
+
+
 def centred(scores: np.ndarray, weights: np.ndarray, stratum: np.ndarray) -> np.ndarray:
     """(N, K) ``scores`` less their weighted mean within each stratum.  stratum : (N,) int."""
-    n_strata = int(stratum.max(initial=0)) + 1
-    member = np.zeros((n_strata, len(stratum)))
-    member[stratum, np.arange(len(stratum))] = weights
-    total = member.sum(axis=1, keepdims=True)
-    rest = scores - (member @ scores / np.where(total > 0, total, 1))[stratum]
+    total = group_sums(np.ones((len(scores), 1)), stratum, weights)
+    mean = group_sums(scores, stratum, weights) / np.where(total > 0, total, 1)
+    rest = scores - mean[stratum]
     rounding = 1e-12 * np.abs(scores).max(axis=0, initial=0)
     rest[np.abs(rest) <= rounding] = 0  # a constant column becomes exactly constant
     return rest
@@ -84,7 +91,10 @@ class Association:
         return centred(x, weights, self.stratum), centred(z, weights, self.stratum)
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        x, z = self.scores(weights)
+        return self.value(*self.scores(weights), weights)
+
+    def value(self, x: np.ndarray, z: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(F, V) the statistic of given centred scores."""
         product = (x * weights[:, None]).T @ z
         x_norm, z_norm = weights @ x**2, weights @ z**2
         if self.statistic == "auc":
@@ -93,14 +103,9 @@ class Association:
 
     def _pairs(self, weights: np.ndarray) -> np.ndarray:
         """(V,) how many present-absent pairs share a stratum."""
-        present = _sums(self._labels * weights[:, None], self.stratum)
-        return (present * (_sums(weights[:, None], self.stratum) - present)).sum(axis=0)
-
-
-def _sums(values: np.ndarray, stratum: np.ndarray) -> np.ndarray:
-    total = np.zeros((int(stratum.max(initial=0)) + 1, values.shape[1]))
-    np.add.at(total, stratum, values)
-    return total
+        present = group_sums(self._labels, self.stratum, weights)
+        absent = group_sums(1 - self._labels, self.stratum, weights)
+        return (present * absent).sum(axis=0)
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

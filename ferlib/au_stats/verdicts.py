@@ -11,7 +11,7 @@ import pandas as pd
 from ferlib.au_stats import nulls
 from ferlib.au_stats.codes import FREE, Codes, Null, minority_people
 from ferlib.au_stats.nulls import Tally
-from ferlib.au_stats.statistics import benjamini_hochberg, effect
+from ferlib.au_stats.statistics import benjamini_hochberg
 
 BEYOND, EMOTION_ONLY, NOT_FOUND, NOT_TESTABLE = VERDICTS = (
     "found beyond emotion", "found with emotion only", "not found", "not testable",
@@ -106,8 +106,8 @@ def examine(acts: np.ndarray, codes: Codes, plan: Plan, rng: np.random.Generator
     """
     task = nulls.problem(acts, codes, plan.statistic, plan.null)
     counts = nulls.tally(task, nulls.permutations(task.units, plan.n_permutations, rng))
-    effects = effect(acts, codes, plan.statistic, plan.null)
-    return Findings(plan, codes.names, effects, task.observed, minority_people(codes, plan.null), counts)
+    minority = minority_people(codes, plan.null)
+    return Findings(plan, codes.names, task.effect, task.observed, minority, counts)
 
 
 def verdicts(free: Findings, within: Findings, codes: Codes, alpha: float = 0.05) -> pd.DataFrame:
