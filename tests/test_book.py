@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from ferlib.book import build as building
 from ferlib.book import chapters, record
 from ferlib.book.build import Layout
 from ferlib.book.chapters import Wish
-from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
+from ferlib.book.runner import ChapterError, Execution, Limits, Task, Terminal, run
 from ferlib.config import DataError, UsageError
 
 HERE = Path(__file__).parent
@@ -92,10 +93,10 @@ def test_a_kernel_that_never_answers_is_killed_and_another_one_tried(tmp_path):
     limits = Limits(patience_s=6, kernel=silent)
     env = {"SILENT_COUNT": str(count), "SILENT_STARTS": "1"}
     list(run([task("small", tmp_path, env=env)], limits, terminal))
-    assert count.read_text() == "2"
-    assert len(terminal.lines) == 1
-    assert "the kernel did not answer" in terminal.lines[0]
-    assert "trying again (2/5)" in terminal.lines[0]
+    assert int(count.read_text()) >= 2
+    assert re.search(
+        r"the kernel did not answer for \d+ s at cell 2/5; trying again \(2/5\)", terminal.lines[0]
+    )
     assert (tmp_path / "result.json").is_file()
     assert gone(tmp_path)
 
@@ -122,9 +123,14 @@ def test_a_cell_that_crashes_its_kernel_is_not_tried_again(tmp_path):
 
 
 def test_a_chapter_over_its_time_is_stopped_with_its_workers(tmp_path):
-    with pytest.raises(ChapterError, match="took more than 8 s"):
-        list(run([task("sleeping", tmp_path)], Limits(chapter_s=8), Heard()))
-    assert "asleep" in (tmp_path / "sleeping.log").read_text()
+    execution = Execution(task("sleeping", tmp_path), Limits(), print)
+    while "asleep" not in (tmp_path / "sleeping.log").read_text():
+        assert not execution.poll()
+        time.sleep(0.1)
+    assert len(ours(tmp_path)) >= 5  # papermill, the kernel, its guard, and the workers
+    execution.limits = Limits(chapter_s=1)
+    with pytest.raises(ChapterError, match="took more than 1 s and was stopped at cell 3/3"):
+        execution.poll()
     assert gone(tmp_path)
 
 
@@ -218,7 +224,7 @@ def test_a_result_is_written_whole_with_what_it_stands_on(tmp_path, monkeypatch,
     monkeypatch.setenv("FERLIB_RESULT", str(tmp_path / "deep" / "result.json"))
     chapter = record.open_chapter("small", cells("n_steps = 3"))
     assert "n_steps" in capsys.readouterr().out
-    chapter.record("accuracy", 0.72136, split="test", reported=0.721, to_check=True)
+    chapter.record("accuracy", 0.72136, split="test", reported="fer2013")
     with pytest.raises(UsageError, match="recorded twice"):
         chapter.record("accuracy", 0.5)
     assert chapter.table().loc[0, "ours"] == "72.1 %"

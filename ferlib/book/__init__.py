@@ -4,8 +4,9 @@ In a chapter: ``chapter = book.open("training", globals())``, then ``chapter.use
 ``chapter.close``.  On a command line: ``ferlib book build`` and ``ferlib book params``.
 """
 
-from ferlib.book.provenance import numbers_of_record
+from ferlib.book.provenance import numbers_of_record, of_record
 from ferlib.book.record import Chapter
 from ferlib.book.record import open_chapter as open
+from ferlib.book.sheets import Sheets
 
-__all__ = ["Chapter", "numbers_of_record", "open"]
+__all__ = ["Chapter", "Sheets", "numbers_of_record", "of_record", "open"]

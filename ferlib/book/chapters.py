@@ -97,8 +97,8 @@ def name_of(notebook: Path) -> str:
 
 
 def find(book: Path) -> dict[str, Chapter]:
-    """The chapters of the folder ``book``, by name, in the order of their numbers."""
-    found = sorted(book.glob("[0-9][0-9]_*.ipynb"))
+    """The chapters of the folder ``book``, by name, in the order of their numbers; executed pages follow."""
+    found = sorted(book.glob("*.ipynb"))
     return {name_of(path): Chapter(path, parameters_of(path)) for path in found}
 
 

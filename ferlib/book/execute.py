@@ -29,7 +29,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from ferlib.book.lifeline import die_with_parent
+from ferlib.lifeline import die_with_parent
 
 KERNEL = "ferlib-chapter"
 """Name of the kernel specification that this module writes for itself."""

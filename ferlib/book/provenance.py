@@ -104,20 +104,45 @@ def sentence(result: dict[str, Any]) -> str:
 def numbers_of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
     """The committed numbers of ``chapter``, one row a number.
 
-    They lie in ``book/results/<corpus>/<profile>/<chapter>.json``.
+    They lie in ``book/results/<corpus>/<profile>/<chapter>*.json``.
 
     ``stale`` is True where the code, or a corpus that lies here, differs from what the number was made with.
     Empty where nothing is committed.
     """
     rows = []
-    for file in sorted((book or paths.checkout() / "book").glob(f"results/*/*/{chapter}.json")):
+    for file in sorted((book or paths.checkout() / "book").glob(f"results/*/*/{chapter}*.json")):
         content = json.loads(file.read_text(encoding="utf-8"))
         told, profile = content["provenance"], file.parent.name
-        origin = {"corpus": file.parent.parent.name, "profile": profile, "device": told["device"]}
+        origin = {
+            "file": str(file),
+            "recipe": content["parameters"].get("recipe"),
+            "corpus": file.parent.parent.name,
+            "profile": profile,
+            "device": told["device"],
+        }
         origin |= {"seconds": told["training_seconds"], "commit": told["commit"], "date": told["date"][:10]}
         stale = is_stale(content["inputs"])
         rows += [{**row, **origin, "stale": stale} for row in content["results"]]
     return pd.DataFrame(rows)
+
+
+def of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
+    """The main number of each committed result of ``chapter``, as a page shows it."""
+    numbers = numbers_of_record(chapter, book)
+    if numbers.empty:
+        return numbers
+    main = numbers.drop_duplicates("file")
+    interval = main["low"].map("{:.1%}".format) + " to " + main["high"].map("{:.1%}".format)
+    shown = {
+        "corpus": main["corpus"],
+        "recipe": main["recipe"],
+        "result": main["key"] + " " + main["value"].map("{:.1%}".format),
+        "95 % interval": interval,
+        "measured on": main["split"],
+        "device": main["device"],
+        "commit": main["commit"] + main["stale"].map({True: " (stale)", False: ""}),
+    }
+    return pd.DataFrame(shown)
 
 
 def is_stale(inputs: dict[str, Any]) -> bool:

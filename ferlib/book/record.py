@@ -23,6 +23,7 @@ import ferlib
 from ferlib import paths
 from ferlib.book import provenance
 from ferlib.book.chapters import KINDS, Parameter
+from ferlib.book.paper import REPORTED
 from ferlib.config import UsageError, check_name
 
 RESULT_VARIABLE = "FERLIB_RESULT"
@@ -65,31 +66,42 @@ class Chapter:
                     _show(BANNER.format(corpus=thing.corpus))
 
     def record(
-        self, key: str, estimate: Any, *, unit: str = "fraction", split: str | None = None,
-        reported: float | None = None, to_check: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        key: str,
+        estimate: Any,
+        unit: str = "fraction",
+        split: str | None = None,
+        reported: str | None = None,
+    ) -> None:
         """Keep one number and glue it.
 
         estimate : an ``Estimate`` with ``value low high n``, or a plain number.
         split : the images it was measured on.
-        reported, to_check : the paper's number in the same unit, and whether it is from memory.
+        reported : the key of the number to compare with in :data:`ferlib.book.paper.REPORTED`, if any.
 
         Pages then have ``key``, ``key_low``, ``key_high``, ``key_n`` and ``key_with_interval``.
         Raises :class:`UsageError` for an unknown unit or a key recorded twice.
         """
         check_name("unit", unit, UNITS)
-        if any(row["key"] == key for row in self.results):
+        if key in [row["key"] for row in self.results]:
             raise UsageError(f"{self.name}: {key!r} is recorded twice")
         low, high, n = (getattr(estimate, part, None) for part in ("low", "high", "n"))
         value = float(getattr(estimate, "value", estimate))
+        other = REPORTED[check_name("reported number", reported, REPORTED)] if reported else None
         row = {"key": key, "value": value, "low": low, "high": high, "n": n, "unit": unit, "split": split}
-        self.results.append(row | {"reported": reported, "to_check": to_check})
+        row |= {"reported": other.value if other else None, "to_check": bool(other and other.to_check)}
+        self.results.append(row)
         for name, text in _glued(row).items():
             _glue(name, text)
 
     def say(self, key: str, text: str) -> None:
         """Glue ``text`` under ``key``: for a protocol's sentence, a device, a class's name."""
         _glue(key, text)
+
+    def quote(self, *keys: str) -> None:
+        """Glue numbers of :data:`ferlib.book.paper.REPORTED`, as ``reported_<key>``."""
+        for key in keys:
+            _glue(f"reported_{key}", str(REPORTED[check_name("reported number", key, REPORTED)]))
 
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""

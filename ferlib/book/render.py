@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ferlib import config
-from ferlib.book.lifeline import die_with_parent
+from ferlib.book.chapters import name_of
 from ferlib.config import DataError
+from ferlib.lifeline import die_with_parent
 
 SKIPPED = ("profiles", "results", ".ipynb_checkpoints", "__pycache__", "_build")
 """What of ``book/`` is no page."""

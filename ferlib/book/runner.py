@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from ferlib.book.lifeline import die_with_parent
 from ferlib.config import DataError
+from ferlib.lifeline import die_with_parent
 
 POLL_S = 0.1
 
@@ -32,7 +32,7 @@ class Limits:
     chapter_s: float = 1800.0  # time limit of one chapter
     patience_s: float = 30.0  # silence of a kernel before it counts as hanging
     attempts: int = 5  # fresh kernels before giving up
-    kernel: tuple[str, ...] = (sys.executable, "-m", "ferlib.book.kernel")  # command that starts a kernel
+    kernel: tuple[str, ...] = (sys.executable, "-m", "ferlib.lifeline")  # command that starts a kernel
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,13 @@ class Execution:
             self._again(f"its process ended with code {self.process.returncode} {where}")
         elif self.elapsed_s > self.limits.chapter_s:
             self._give_up(f"took more than {self.limits.chapter_s:.0f} s and was stopped {where}.")
-        elif silent_s > self.limits.patience_s * self.attempt:
+        elif silent_s > self._patience_s():
             self._again(f"the kernel did not answer for {silent_s:.0f} s {where}")
         return ended and state.done
+
+    def _patience_s(self) -> float:
+        starting = 4 if self.state.of == 0 else 1  # papermill and the kernel are still being loaded
+        return self.limits.patience_s * self.attempt * starting
 
     def _read(self) -> None:
         chunk = self._pipe().read() or b""

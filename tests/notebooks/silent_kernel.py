@@ -7,9 +7,9 @@ then.  ``$SILENT_COUNT`` names the file that counts the starts.
 import os
 from pathlib import Path
 
-from ferlib.book.lifeline import bind_family
+from ferlib.lifeline import guard_group
 
-bind_family()
+guard_group()
 
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
