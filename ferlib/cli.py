@@ -81,7 +81,8 @@ def corpus_make(
     for one in names:
         into = out / one if out is not None and name == "all" else out
         tree = datasets.make(one, size, subjects, images, seed, into)
-        print(tree if out is not None else datasets.prepare(one, tree)[0])
+        stored = out is None and one in datasets.READERS
+        print(datasets.prepare(one, tree)[0] if stored else tree)
 
 
 @corpus_app.command("check")

@@ -25,22 +25,25 @@ __all__ = [
     "make", "open_store", "prepare", "read_manifest", "stored_name", "verify_store", "write_store", "writers",
 ]  # fmt: skip
 
-READERS = ("fer2013",)
-"""Corpora whose native layout can be read; each is a module of this package with ``read(source, ...)``."""
+READERS: dict[str, str] = {
+    "fer2013": "fer2013", "ckplus": "ckplus",
+}  # fmt: skip
+"""Corpora whose native layout can be read, and the module of this package whose ``read(source, ...)`` does it."""
 
 
 def _read(name: str, source: Path, options: dict[str, Any]) -> Reading:
     plain = check_name("corpus", name.removeprefix(DRAWN_PREFIX), READERS)
-    module = importlib.import_module(f"ferlib.datasets.{plain}")
-    unknown = set(options) - set(inspect.signature(module.read).parameters)
+    module = importlib.import_module(f"ferlib.datasets.{READERS[plain]}")
+    takes = inspect.signature(module.read).parameters
+    unknown = set(options) - set(takes) - {"crop"}
     if unknown:
         raise UsageError(f"{plain} takes no --{', --'.join(sorted(unknown))}")
-    return module.read(source, **options)
+    return module.read(source, **{name: value for name, value in options.items() if name in takes})
 
 
 def check(name: str, source: Path, **options: Any) -> Report:
     """Read the native layout at ``source`` and say what is wrong with it; stores nothing."""
-    return _read(name, source, options).report
+    return _read(name, source, {**options, "crop": False}).report
 
 
 def check_home(name: str) -> list[Report]:

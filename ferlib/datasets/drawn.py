@@ -10,7 +10,7 @@ from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name
 from ferlib.datasets.atomic import replacing
 from ferlib.datasets.native import DRAWN
-from ferlib.labels import CORPORA, DRAWN_PREFIX
+from ferlib.labels import DRAWN_PREFIX
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
     "fer2013": {"quick": {"n_images": 6000}, "full": {"n_images": 35_887}},
@@ -20,10 +20,10 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
 
 def writers() -> dict[str, Callable[..., Path]]:
     """Corpus name -> function of the rig that writes its native layout: ``write_<name>(out, ..., seed)``."""
-    from ferlib.synthetic import writers as rig
+    from ferlib.synthetic.native import WRITERS
+    from ferlib.synthetic.writers import write_fer2013
 
-    names = (*CORPORA, "probe")
-    return {name: getattr(rig, f"write_{name}") for name in names if hasattr(rig, f"write_{name}")}
+    return {"fer2013": write_fer2013, **WRITERS}
 
 
 def make(
@@ -65,6 +65,8 @@ def make(
         for child in list(written.iterdir()):
             child.rename(fresh / child.name)
         written.rmdir()
+        for left in fresh.glob(".tree*"):  # its lock
+            left.unlink()
         if not (fresh / DRAWN).is_file():
             raise DataError(f"The writer of {name} left no {DRAWN}; nothing was kept")
     return out

@@ -17,8 +17,8 @@ from ferlib.config import DataError
 from ferlib.datasets import fer2013_csv
 from ferlib.datasets.duplicates import count_duplicates, mark_duplicates
 from ferlib.datasets.ferplus import OFFICIAL_TEST_N, RULES, VOTES, ferplus_labels
+from ferlib.datasets.files import BadFile, read_grey
 from ferlib.datasets.native import Reading, drawn_mark
-from ferlib.datasets.pictures import BadPicture, read_grey
 from ferlib.datasets.report import Report
 from ferlib.labels import FER2013_CODES, FER2013_FOLDERS, FER2013_USAGES, FERPLUS_COLUMNS
 
@@ -112,8 +112,8 @@ def _read_folders(source: Path, report: Report) -> Reading:
             try:
                 image = read_grey(file, source)
                 if image.shape != (48, 48):
-                    raise BadPicture(f"{image.shape[1]} x {image.shape[0]} pixels instead of 48 x 48")
-            except BadPicture as error:
+                    raise BadFile(f"{image.shape[1]} x {image.shape[0]} pixels instead of 48 x 48")
+            except BadFile as error:
                 report.problem(name, None, str(error))
                 continue
             images.append(image)
