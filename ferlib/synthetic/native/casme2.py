@@ -24,7 +24,7 @@ EMOTIONS = {
     "others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25, "sadness": 7, "fear": 2,
 }  # fmt: skip
 SIZES = {
-    "quick": Size(subjects=16, takes=64, face_px=96, every=3),
+    "quick": Size(subjects=16, takes=64, face_px=96, every=4),
     "full": Size(subjects=26, takes=255, face_px=192),
 }
 CAMERA = Camera("lab")

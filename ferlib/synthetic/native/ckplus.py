@@ -40,7 +40,6 @@ SIZES = {
     "quick": Size(subjects=40, takes=200, face_px=128),
     "full": Size(subjects=123, takes=593, face_px=224),
 }
-QUICK_LONGEST = 11
 CAMERA = Camera("studio", height_cm=25.0, eye_line=0.43)
 WIDE, TALL = Format(640, 480, colour=False), Format(640, 490, colour=False)
 LABELLED_SHARE, LABELLED_PEOPLE_SHARE = 327 / 593, 118 / 123
@@ -57,13 +56,12 @@ def plan(size: Size, seed: int = 0) -> Plan:
     """593 sequences of 123 people at full size, 327 of them labelled, over 118 people.
 
     ``takes`` adds ``emotion`` (None without a label) and ``facs``: AU number -> strength as coded, 0 unknown
-    or 1 to 5. Below full size the sequences are short: their first frame and their last three are what is
-    used most.
+    or 1 to 5.  Below full size six frames of a sequence are kept: the first, two on the way, the last three.
     """
     rng = rng_of("ckplus", seed, "cast", size.subjects, size.takes)
     combinations = _combinations(size.takes, rng)
     people = _cast(size.subjects, [emotion for emotion, _ in combinations], rng)
-    longest = LONGEST if size.takes >= SIZES["full"].takes else QUICK_LONGEST
+    whole = size.takes >= SIZES["full"].takes
     rows, takes, numbers = [], [], Counter[int]()
     order = rng.permutation(len(combinations))  # labels are not each person's first sequences
     for i in order[np.argsort(people[order], kind="stable")]:
@@ -71,7 +69,7 @@ def plan(size: Size, seed: int = 0) -> Plan:
         person = int(people[i])
         numbers[person] += 1
         subject, sequence = _subject(person, size.subjects), f"{numbers[person]:03d}"
-        row, take = _sequence(i, aus, emotion, f"{subject}/{sequence}", longest, seed)
+        row, take = _sequence(i, aus, emotion, f"{subject}/{sequence}", whole, seed)
         row |= {"subject": subject, "person": person, "sequence": f"{subject}_{sequence}"}
         rows.append(row | picture(_format(subject)))
         takes.append(take)
@@ -151,11 +149,12 @@ def _cast(n_people: int, emotions: list[str | None], rng: np.random.Generator) -
 
 
 def _sequence(
-    i: int, aus: tuple[int, ...], emotion: str | None, place: str, longest: int, seed: int
+    i: int, aus: tuple[int, ...], emotion: str | None, place: str, whole: bool, seed: int
 ) -> tuple[dict, Take]:
     """Sequence ``i``, which shows ``aus``: its row in the table and its frames from neutral to peak."""
     rng = rng_of("ckplus", seed, "sequence", i)
-    n_frames = min(int(SHORTEST + 0.5 + rng.gamma(2.0, (MEAN_FRAMES - SHORTEST) / 2.0)), longest)
+    n_frames = min(int(SHORTEST + 0.5 + rng.gamma(2.0, (MEAN_FRAMES - SHORTEST) / 2.0)), LONGEST)
+    kept = np.arange(n_frames) if whole else np.r_[0, n_frames // 3, n_frames // 2, n_frames - 3 : n_frames]
     strength = {a: int(rng.choice(5, p=LEVELS)) + 1 for a in aus}
     peak = np.zeros((len(U_OF), 2))
     for a, level in strength.items():
@@ -166,11 +165,11 @@ def _sequence(
     unknown = rng.random(len(aus)) < STRENGTH_UNKNOWN_SHARE
     facs = {a: 0 if hidden else strength[a] for a, hidden in zip(aus, unknown, strict=True)}
     stem = place.replace("/", "_")
-    numbers = range(1, n_frames + 1)
+    numbers = range(1, len(kept) + 1)
     files = [f"cohn-kanade-images/{place}/{stem}_{k:08d}.png" for k in numbers]
     levels = dynamics.onset(np.clip(peak, 0, 5), n_frames, rng)
     drift = dynamics.drift(n_frames, FPS, DRIFT_DEG, rng)
-    return {"emotion": emotion, "facs": facs}, Take(numbers, files, levels, drift)
+    return {"emotion": emotion, "facs": facs}, Take(numbers, files, levels[kept], drift[kept])
 
 
 def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, assemble, picture, rng_of
 
 SIZES = {
-    "quick": Size(subjects=80, takes=1_600, face_px=96),
+    "quick": Size(subjects=75, takes=1_500, face_px=96),
     "full": Size(subjects=200, takes=10_000, face_px=96),
 }
 CAMERA = Camera("studio")

@@ -13,7 +13,11 @@ from ferlib.synthetic.native.plan import Camera, Format
 
 _ENCODING: dict[str, dict[str, int]] = {
     ".jpg": {"IMWRITE_JPEG_QUALITY": 92},
-    ".png": {"IMWRITE_PNG_COMPRESSION": 1, "IMWRITE_PNG_STRATEGY": 2, "IMWRITE_PNG_FILTER": 64},  # half the time
+    ".png": {
+        "IMWRITE_PNG_COMPRESSION": 1,
+        "IMWRITE_PNG_STRATEGY": 2,
+        "IMWRITE_PNG_FILTER": 64,
+    },  # half the time
 }
 
 
