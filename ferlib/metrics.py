@@ -77,6 +77,16 @@ def macro_f1(predictions: pd.DataFrame, rng: np.random.Generator) -> Estimate:
     return _of_confusions(measure, predictions, rng)
 
 
+def macro_recall(predictions: pd.DataFrame, rng: np.random.Generator) -> Estimate:
+    """Mean over the classes that occur of their recall; also called UAR.  Guessing scores 1 / classes."""
+
+    def measure(tables: np.ndarray) -> np.ndarray:  # (R, K, K) truth x guess -> (R,)
+        hits, truths = np.einsum("rkk->rk", tables), tables.sum(axis=2)
+        return np.nanmean(np.where(truths > 0, hits / np.maximum(truths, 1e-12), np.nan), axis=1)
+
+    return _of_confusions(measure, predictions, rng)
+
+
 def per_class_recall(predictions: pd.DataFrame, rng: np.random.Generator) -> dict[str, Estimate]:
     """For each class that occurs: fraction of its images that are named so."""
     shares = confusion(predictions, rng)

@@ -77,7 +77,7 @@ def sitter(person: int = 0) -> Sitter:
     The people of the primer appear in no corpus.
     """
     even = {"pitch": 0.0, "roll": 0.0, "gaze": 0.0, "noise": 0.0, "blur": 0.0, "jpeg": 0.0, "exposure": 0.0}
-    framing = {"frame": 22.0, "eye_line": 0.40, "centre": 0.5, "distance": 120.0}
+    framing = {"frame": 20.5, "eye_line": 0.40, "centre": 0.5, "distance": 120.0}
     scene = draw_scenes(seeds_of("primer-scene", 0, [0]), "studio").with_(yaw=0.0, **even, **framing)
     return Sitter(draw_people("primer", 0, [person]), scene)
 
