@@ -37,7 +37,7 @@ AU_COUNTS = {
 """Peaks that show each AU, of 593 (Lucey et al. 2010); the 55 codes of AUs the rig lacks are left out."""
 
 SIZES = {
-    "quick": Size(subjects=40, takes=200, face_px=128),
+    "quick": Size(subjects=40, takes=200, face_px=112),
     "full": Size(subjects=123, takes=593, face_px=224),
 }
 CAMERA = Camera("studio", height_cm=25.0, eye_line=0.43)
