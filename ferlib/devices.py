@@ -50,7 +50,7 @@ def settled(threads: int) -> Iterator[None]:
     """
     before = torch.get_num_threads()
     keep_freed_memory()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.set_num_threads(threads)
         try:
             yield
@@ -72,11 +72,15 @@ def keep_freed_memory() -> bool:
 
 def fits(images: np.ndarray, device: torch.device) -> bool:
     """Whether uint8 ``images`` may take up to half of the memory that is free on ``device``."""
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _available_memory()
     return images.nbytes <= free / 2
+
+
+def _available_memory() -> int:
+    """Bytes that processes can still have: Linux counts its file cache in; elsewhere half of what is built in."""
+    with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo", encoding="utf-8") as lines:
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def described(fabric: Any) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def described(fabric: Any) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(fabric.device) if on_gpu else _processor(),
         "n_devices": fabric.world_size,
-        "precision": str(fabric._precision.precision),
+        "precision": str(fabric.strategy.precision.precision),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -99,35 +99,37 @@ class Learner:
         started, s, fabric = time.perf_counter(), self.settings, self.fabric
         torch.manual_seed(1_000_003 * s.seed + epoch + 500_009 * fabric.global_rank)  # of dropout
         order = batches.epoch_batches(len(self.labels), s.batch_size, s.seed, epoch)
+        shares = [batch[fabric.global_rank :: fabric.world_size] for batch in order]
         theta = augment.affine(self.recipe.augmentation, s.seed, epoch, self.rows)  # (N, 2, 3)
-        seen = torch.zeros(3, device=fabric.device)  # sum of losses, hits, faces
-        shares = [b[fabric.global_rank :: fabric.world_size] for b in order]
+        sums = torch.zeros(3, device=fabric.device)  # of losses, hits, faces: stays on the device
         self.model.train()
         for i, (index, stored) in enumerate(self.feed(shares)):  # (B,) int64, (B, 1, H, W) uint8
             faces = augment.warp(stored.float(), theta[index])
-            faces = faces.contiguous(memory_format=torch.channels_last)
-            labels = self.labels[index]
             step = epoch * len(order) + i
-            for group in self.optimiser.param_groups:
-                group["lr"] = s.lr * lr_factor(self.recipe, step, s.n_epochs * len(order))
-            logits = self.model(faces)  # (B, K)
-            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-            fabric.backward(loss)
-            self.optimiser.step()
-            self.optimiser.zero_grad()
+            lr = s.lr * lr_factor(self.recipe, step, s.n_epochs * len(order))
+            sums += self.step(faces, self.labels[index], lr)
             if self.average:
                 self.average.update(step)
-            with torch.no_grad():
-                hits = (logits.argmax(dim=1) == labels).sum()
-                seen += torch.stack([loss * len(index), hits, torch.ones_like(loss) * len(index)])
-            if bar.update(len(order[i])):  # true when it redraws: reading a tensor would make a GPU wait
-                bar.set_postfix_str(
-                    f"loss {seen[0] / seen[2]:.3f} acc {seen[1] / seen[2]:.3f}", refresh=False
-                )
-        loss_sum, hits, n = fabric.all_reduce(seen, reduce_op="sum").tolist()
+            if bar.update(len(order[i])):  # true when it redraws: reading a tensor makes a GPU wait
+                loss, hits, n = sums.tolist()
+                bar.set_postfix_str(f"loss {loss / n:.3f} acc {hits / n:.3f}", refresh=False)
+        loss, hits, n = fabric.all_reduce(sums, reduce_op="sum").tolist()
         seconds = time.perf_counter() - started
-        return {"epoch": epoch, "lr": group["lr"], "train_loss": loss_sum / n, "train_accuracy": hits / n,
+        return {"epoch": epoch, "lr": lr, "train_loss": loss / n, "train_accuracy": hits / n,
                 "seconds": seconds, "images_per_s": n / seconds}  # fmt: skip
+
+    def step(self, faces: torch.Tensor, labels: torch.Tensor, lr: float) -> torch.Tensor:
+        """One step of the optimiser on faces (B, 1, H, W) and labels (B,).  Returns (sum of losses, hits, B)."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        logits = self.model(faces.contiguous(memory_format=torch.channels_last))  # (B, K)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.fabric.backward(loss)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        hits = (logits.detach().argmax(dim=1) == labels).sum()
+        size = torch.full_like(hits, len(labels))
+        return torch.stack([loss.detach().float() * size, hits.float(), size.float()])
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: tensors, shared with the network."""
@@ -216,6 +218,7 @@ def fit(
                 bar.set_description_str(f"epoch {progress.epoch + 1}/{config.n_epochs}", refresh=False)
                 row = learner.epoch(progress.epoch, bar)
                 row |= validated(learner.evaluated, val, learner.recipe.flip_at_test)
+                row = fabric.broadcast(row)  # several processes must choose and stop alike
                 progress.note(row, learner.evaluated)
                 progress.seconds += time.perf_counter() - started
                 checkpoints.save({**learner.state(), "progress": vars(progress)})
@@ -241,7 +244,7 @@ def validated(net: nn.Module, val: FaceSet, flip: bool) -> dict[str, float]:
     p, truth = predict(net, val.images, flip), val.labels
     of_truth = p[np.arange(len(truth)), truth]
     return {
-        "val_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+        "val_loss": float(np.log(1 / np.maximum(of_truth, 1e-12)).mean()),
         "val_accuracy": float((p.argmax(axis=1) == truth).mean()),
     }
 
