@@ -44,6 +44,13 @@ def centre_box(image: np.ndarray) -> Box:
     return (width - side) // 2, (height - side) // 2, side, side
 
 
+def whole_box(image: np.ndarray) -> Box:
+    """The smallest square around all of (H, W), with the same centre."""
+    height, width = image.shape
+    side = max(height, width)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
 def crop_box(image: np.ndarray, box: Box, size: int = CROP_PX) -> np.ndarray:
     """The pixels of ``box`` as (size, size) uint8; what lies outside the image continues its border."""
     import cv2

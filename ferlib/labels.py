@@ -14,6 +14,13 @@ EMOTIONS: tuple[str, ...] = (
 )  # fmt: skip
 """The eight emotions in the order of CK+'s codes 0 to 7."""
 
+EMOTION_WORDS: dict[str, str] = {
+    **{emotion: emotion for emotion in EMOTIONS},
+    "angry": "anger", "contemptuous": "contempt", "disgusted": "disgust", "afraid": "fear", "fearful": "fear",
+    "happy": "happiness", "joy": "happiness", "sad": "sadness", "surprised": "surprise",
+}  # fmt: skip
+"""Emotion of each word, in small letters, that people name folders and columns with."""
+
 FER2013_CODES: tuple[str, ...] = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """Emotion of each code 0 to 6 in ``fer2013.csv``."""
 

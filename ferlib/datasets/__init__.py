@@ -26,18 +26,27 @@ __all__ = [
 ]  # fmt: skip
 
 READERS: dict[str, str] = {
-    "fer2013": "fer2013", "ckplus": "ckplus",
+    "fer2013": "fer2013", "ckplus": "ckplus", "novaemotions": "novaemotions", "casme2": "casme2",
+    "samm": "samm", "smic": "smic", "folder": "folder", "probe": "folder",
 }  # fmt: skip
-"""Corpora whose native layout can be read, and the module of this package whose ``read(source, ...)`` does it."""
+"""Corpora whose native layout can be read, and the module of this package whose ``read(source, ...)`` does it.
+
+Your own pictures may be called ``folder`` or ``folder-<any name>``.
+"""
+
+
+def _reader_of(name: str) -> str:
+    """The module that reads corpus ``name``.  Raises ``UsageError`` for names that are not known."""
+    plain = name.removeprefix(DRAWN_PREFIX)
+    return READERS[check_name("corpus", "folder" if plain.startswith("folder-") else plain, READERS)]
 
 
 def _read(name: str, source: Path, options: dict[str, Any]) -> Reading:
-    plain = check_name("corpus", name.removeprefix(DRAWN_PREFIX), READERS)
-    module = importlib.import_module(f"ferlib.datasets.{READERS[plain]}")
+    module = importlib.import_module(f"ferlib.datasets.{_reader_of(name)}")
     takes = inspect.signature(module.read).parameters
     unknown = set(options) - set(takes) - {"crop"}
     if unknown:
-        raise UsageError(f"{plain} takes no --{', --'.join(sorted(unknown))}")
+        raise UsageError(f"{name} takes no --{', --'.join(sorted(unknown))}")
     return module.read(source, **{name: value for name, value in options.items() if name in takes})
 
 
@@ -51,7 +60,8 @@ def check_home(name: str) -> list[Report]:
 
     Raises ``DataError`` with the next command where it holds nothing.
     """
-    plain = check_name("corpus", name.removeprefix(DRAWN_PREFIX), READERS)
+    _reader_of(name)
+    plain = name.removeprefix(DRAWN_PREFIX)
     names = (DRAWN_PREFIX + plain,) if name != plain else (plain, DRAWN_PREFIX + plain)
     reports = [verify_store(found) for found in names if is_prepared(found)]
     if paths.drawn(plain).is_dir():

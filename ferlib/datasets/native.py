@@ -59,6 +59,8 @@ def stored_name(name: str, source: Path) -> str:
         return DRAWN_PREFIX + plain
     if name != plain:
         raise DataError(f"{source} bears no {DRAWN}, so it is not {name}. Prepare it as {plain!r}")
+    if plain == "probe":
+        raise DataError(f"{source} bears no {DRAWN}; the probe is always drawn:  ferlib corpus make probe")
     return plain
 
 

@@ -27,6 +27,7 @@ class Sequence:
     frames : (native number, file) of each picture used, ascending.   n_frames : pictures that there are.
     columns : what every row says.   by_frame : number -> what that row says besides.
     eyes : number -> (2, 2) x, y of the left and right eye in pixels, where landmarks are known.
+    is_cropped : the pictures are cropped faces already.
     """
 
     subject: str
@@ -36,6 +37,7 @@ class Sequence:
     columns: dict[str, Any] = field(default_factory=dict)
     by_frame: dict[int, dict[str, Any]] = field(default_factory=dict)
     eyes: dict[int, np.ndarray] = field(default_factory=dict)
+    is_cropped: bool = False
 
 
 def read_sequences(
@@ -43,9 +45,10 @@ def read_sequences(
 ) -> Reading:
     """Read every frame; a bad one is a problem and has no row.  Without ``crop`` no images are kept.
 
-    Rows say how their crop was found in ``crop``: by ``landmarks``, by the ``haar`` cascade in the sequence's
-    first face (all its frames share that box, so that what moves is the face), or ``frame``: no face was
-    found, the largest centred square was taken, and a notice says so.
+    Rows say in ``crop`` how their crop was found: ``landmarks``; ``whole``, a cropped face made square by
+    continuing its border; ``haar``, the first face that the cascade finds in the sequence (all its frames
+    share that box, so that what moves is the face); or ``frame``: no face was found, the largest centred
+    square was taken, and a notice says so.
     """
     rows: list[dict[str, Any]] = []
     n_most = sum(len(s.frames) for s in sequences) if crop else 0
@@ -90,6 +93,8 @@ def _shared_box(
     """The first face found in a sequence, or its centre; None where landmarks make it needless."""
     if all(number in sequence.eyes for number, _, _ in pictures):
         return None
+    if sequence.is_cropped:
+        return faces.whole_box(pictures[0][2]), "whole"
     for _, _, picture in pictures[:5]:
         box = faces.find_face(picture)
         if box is not None:
