@@ -18,7 +18,8 @@ from ferlib import plots
 class Sheets:
     """Faces in groups, each group a sheet behind its name.
 
-    faces : a table with columns ``group image caption right``; ``image`` holds (H, W) uint8 arrays.
+    faces : a table with columns ``group image caption`` and, where faces can be right or wrong, ``right``;
+        ``image`` holds (H, W) uint8 arrays.
     """
 
     faces: Any
@@ -38,13 +39,12 @@ class Sheets:
 
     def _parts(self) -> Iterator[tuple[str, str, str, str]]:
         for name, rows in self._groups():
-            axes = plots.face_sheet(
-                list(rows["image"]), list(rows["caption"]), list(rows["right"]), columns=self.columns
-            )
+            right = list(rows["right"]) if "right" in rows else None
+            axes = plots.face_sheet(list(rows["image"]), list(rows["caption"]), right, columns=self.columns)
             alt = f"{len(rows)} faces, {name}: {', '.join(rows['caption'])}"
             yield (
                 html.escape(str(name)),
-                f"{rows['right'].mean():.0%} of these right",
+                f"{rows['right'].mean():.0%} of these right" if right else f"{len(rows)} faces",
                 _png(axes),
                 html.escape(alt),
             )
