@@ -151,11 +151,12 @@ def test_stored_frames_of_a_clip_run_from_onset_to_offset_over_the_apex(name):
 
 
 def test_novaemotions_has_several_judgments_a_picture_that_are_mostly_right():
-    plan = novaemotions.plan(novaemotions.SIZES["full"])
-    takes = plan.takes
+    size = novaemotions.SIZES["full"]
+    assert (size.subjects, size.takes) == (40, 42_911)
+    takes = novaemotions.plan(native.scaled(size, n_subjects=40, n_images=8_000)).takes
     votes = takes[list(EMOTIONS)].to_numpy()
-    assert (len(takes), takes["subject"].nunique()) == (42_911, 40)
-    assert votes.sum() == pytest.approx(229_584, rel=0.01)
+    assert (len(takes), takes["subject"].nunique()) == (8_000, 40)
+    assert votes.sum() / 8_000 == pytest.approx(229_584 / 42_911, rel=0.02)
     assert votes.sum(axis=1).min() >= 2
     assert (takes["emotion"] == takes["acted"]).mean() == pytest.approx(0.90, abs=0.03)
     winner = np.array(EMOTIONS)[votes.argmax(axis=1)]
@@ -169,10 +170,12 @@ def test_in_the_probe_no_au_goes_with_another_or_with_a_person():
     plan = probe.plan(probe.SIZES["full"])
     assert plan.takes["subject"].value_counts().nunique() == 1
     present = plan.levels.max(axis=2) > 0
-    together = np.corrcoef(present.T) - np.eye(len(DRAWN_AUS))
+    assert not present[:, DRAWN_AUS.index("AU45")].any()
+    present = present[:, [name != "AU45" for name in DRAWN_AUS]]
+    together = np.corrcoef(present.T) - np.eye(24)
     assert np.abs(together).max() < 4.5 / np.sqrt(
         len(plan)
-    )  # 300 pairs: the largest of as many normals is 3.6
+    )  # 276 pairs: the largest of as many normals is 3.6
     assert present.mean() == pytest.approx(0.15, abs=0.005)
     each = pd.DataFrame(present).groupby(plan.takes["person"].to_numpy()).sum()
     assert (each.max() - each.min()).max() <= 1

@@ -13,9 +13,9 @@ from ferlib.synthetic.native.plan import (
     Format,
     Plan,
     Size,
+    about,
     apportion,
     assemble,
-    picture,
     rng_of,
     spread,
 )
@@ -56,9 +56,10 @@ def plan(size: Size, seed: int = 0) -> Plan:
         film, n_frames = (WRONG_FILM, FILM.median) if i == WRONG_ROW else (FILM, int(lengths[i]))
         pattern = f"Cropped/sub{person + 1:02d}/{names[i]}/reg_img{{n}}.jpg"
         row, take = clips.draw_clip(film, emotion, n_frames, pattern, size, rng_of("casme2", seed, "clip", i))
-        row |= {"subject": f"{person + 1:02d}", "person": person, "sequence": names[i], "emotion": emotion}
-        row |= {"coded_apex": "/" if i in no_apex else str(row["apex"]), "coded_offset": row["offset"]}
-        rows.append(row | picture(PICTURE) | ({"coded_offset": WRONG_OFFSET} if i == WRONG_ROW else {}))
+        row |= about(f"{person + 1:02d}", person, names[i], PICTURE) | {"emotion": emotion}
+        row["coded_apex"] = "/" if i in no_apex else str(row["apex"])
+        row["coded_offset"] = WRONG_OFFSET if i == WRONG_ROW else row["offset"]
+        rows.append(row)
         takes.append(take)
     return assemble("casme2", CAMERA, seed, size, rows, takes)
 

@@ -20,9 +20,9 @@ from ferlib.synthetic.native.plan import (
     Plan,
     Size,
     Take,
+    about,
     apportion,
     assemble,
-    picture,
     rng_of,
     spread,
 )
@@ -70,8 +70,7 @@ def plan(size: Size, seed: int = 0) -> Plan:
         numbers[person] += 1
         subject, sequence = _subject(person, size.subjects), f"{numbers[person]:03d}"
         row, take = _sequence(i, aus, emotion, f"{subject}/{sequence}", whole, seed)
-        row |= {"subject": subject, "person": person, "sequence": f"{subject}_{sequence}"}
-        rows.append(row | picture(_format(subject)))
+        rows.append(row | about(subject, person, f"{subject}_{sequence}", _format(subject)))
         takes.append(take)
     return assemble("ckplus", CAMERA, seed, size, rows, takes)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ferlib.labels import EMOTIONS
-from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, assemble, picture, rng_of
+from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, about, assemble, rng_of
 
 SIZES = {
     "quick": Size(subjects=40, takes=1_200, face_px=96),
@@ -22,16 +22,7 @@ CAMERA = Camera("living-room")
 PICTURE = Format(128, 128)
 MANIFEST = "manifest.csv"
 MEAN_JUDGMENTS = 229_584 / 42_911  # of a picture
-ACTED_SHARE = (
-    0.17,
-    0.13,
-    0.07,
-    0.12,
-    0.10,
-    0.18,
-    0.10,
-    0.13,
-)  # of EMOTIONS; a guess, the real shares are unpublished
+ACTED_SHARE = (0.17, 0.13, 0.07, 0.12, 0.10, 0.18, 0.10, 0.13)  # of EMOTIONS; a guess: unpublished
 AGREEMENT = 0.62  # chance that a judge names what was acted
 CONFUSED_WITH = {
     "neutral": ("sadness", "contempt"), "anger": ("disgust", "contempt"), "contempt": ("neutral", "disgust"),
@@ -44,8 +35,7 @@ CONFUSED_WITH = {
 def plan(size: Size, seed: int = 0) -> Plan:
     """Pictures of 40 players, each acted once and judged by several people.
 
-    ``takes`` adds ``acted``, ``emotion`` (most votes; what was acted wins ties) and a column of votes an
-    emotion.
+    ``takes`` adds ``acted``, ``emotion`` (most votes; what was acted wins ties) and a column of votes an emotion.
     """
     from ferlib.synthetic.expressions import draw_expressions
     from ferlib.synthetic.people import seeds_of
@@ -54,15 +44,14 @@ def plan(size: Size, seed: int = 0) -> Plan:
     person = np.arange(size.takes) % size.subjects
     acted = rng.choice(len(EMOTIONS), size.takes, p=ACTED_SHARE)
     votes = crowd_votes(acted, rng)
-    levels = draw_expressions(
-        [EMOTIONS[e] for e in acted], seeds_of("novaemotions-face", seed, np.arange(size.takes)), "wild"
-    )
+    seeds = seeds_of("novaemotions-face", seed, np.arange(size.takes))
+    levels = draw_expressions([EMOTIONS[e] for e in acted], seeds, "wild")
     emotion = (votes + 0.5 * np.eye(len(EMOTIONS))[acted]).argmax(axis=1)
     rows, takes = [], []
     for i in np.argsort(person, kind="stable"):
         subject = f"player{person[i] + 1:02d}"
         name = f"{subject}_{i:05d}"
-        row = {"subject": subject, "person": int(person[i]), "sequence": name, **picture(PICTURE)}
+        row = about(subject, int(person[i]), name, PICTURE)
         row |= {"emotion": EMOTIONS[emotion[i]], "acted": EMOTIONS[acted[i]]}
         rows.append(row | dict(zip(EMOTIONS, votes[i].tolist(), strict=True)))
         takes.append(Take([0], [f"images/{subject}/{name}.jpg"], levels[i : i + 1], np.zeros((1, 3))))
@@ -85,6 +74,7 @@ def crowd_votes(acted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def write_labels(folder: Path, plan: Plan, landmarks: np.ndarray) -> None:
+    """The manifest: path, emotion, subject, and the votes for each emotion."""
     takes = plan.takes
     votes = takes[list(EMOTIONS)].add_prefix("votes_")
     table = pd.concat([plan.frames["file"].rename("path"), takes[["emotion", "subject"]], votes], axis=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,13 +51,12 @@ class Format:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """The frames of one take: native ``numbers`` (T,) and ``files`` (paths in the tree), AU ``levels`` (T,
-    U, 2) in [0, 5], and head ``drift`` (T, 3) in degrees of yaw, pitch and roll."""
+    """The T frames of one take."""
 
-    numbers: Sequence[int]
-    files: Sequence[str]
-    levels: np.ndarray
-    drift: np.ndarray
+    numbers: Sequence[int]  # native frame numbers
+    files: Sequence[str]  # paths in the tree
+    levels: np.ndarray  # (T, U, 2) in [0, 5]
+    drift: np.ndarray  # (T, 3) degrees of yaw, pitch and roll, added to the take's pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,22 +90,18 @@ class Plan:
 
 def assemble(corpus: str, camera: Camera, seed: int, size: Size, rows: list[dict], parts: list[Take]) -> Plan:
     """Join takes, described by ``rows`` and with the frames ``parts``, into a plan."""
-    counts = [len(part.files) for part in parts]
-    frames = pd.DataFrame(
-        {
-            "take": np.repeat(np.arange(len(parts)), counts),
-            "number": np.concatenate([np.asarray(part.numbers) for part in parts]),
-            "file": [file for part in parts for file in part.files],
-        }
-    )
+    take = np.repeat(np.arange(len(parts)), [len(part.files) for part in parts])
+    number = np.concatenate([np.asarray(part.numbers) for part in parts])
+    frames = pd.DataFrame({"take": take, "number": number, "file": [f for part in parts for f in part.files]})
     levels = np.concatenate([part.levels for part in parts]).astype(np.float32)
     drift = np.concatenate([part.drift for part in parts]).astype(np.float32)
     return Plan(corpus, camera, seed, size, pd.DataFrame(rows), frames, levels, drift)
 
 
-def picture(form: Format) -> dict[str, int | bool]:
-    """The columns of ``Plan.takes`` that describe the native picture."""
-    return {"width": form.width, "height": form.height, "colour": form.colour}
+def about(subject: str, person: int, sequence: str, form: Format) -> dict[str, Any]:
+    """The columns that every row of ``Plan.takes`` has."""
+    picture = {"width": form.width, "height": form.height, "colour": form.colour}
+    return {"subject": subject, "person": person, "sequence": sequence, **picture}
 
 
 def rng_of(corpus: str, seed: int, *what: object) -> np.random.Generator:

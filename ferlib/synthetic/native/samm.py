@@ -13,9 +13,9 @@ from ferlib.synthetic.native.plan import (
     Plan,
     Size,
     Take,
+    about,
     apportion,
     assemble,
-    picture,
     rng_of,
     spread,
 )
@@ -73,8 +73,8 @@ def plan(size: Size, seed: int = 0) -> Plan:
             pattern = f"{subject}/{name}/{subject}_{{n:05d}}.jpg"
             own = rng_of("samm", seed, "clip", len(rows))
             row, take = clips.draw_clip(FILM, shown, int(lengths[len(rows)]), pattern, size, own)
-            row |= {"subject": subject, "person": person, "sequence": name, "emotion": emotion}
-            rows.append(row | {"objective": objective_class(set(row["aus"]))} | picture(PICTURE))
+            row |= about(subject, person, name, PICTURE) | {"emotion": emotion}
+            rows.append(row | {"objective": objective_class(set(row["aus"]))})
             takes.append(take)
     return assemble("samm", CAMERA, seed, size, rows, takes)
 

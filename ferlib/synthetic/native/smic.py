@@ -13,9 +13,9 @@ from ferlib.synthetic.native.plan import (
     Plan,
     Size,
     Take,
+    about,
     apportion,
     assemble,
-    picture,
     rng_of,
     spread,
 )
@@ -55,8 +55,8 @@ def plan(size: Size, seed: int = 0) -> Plan:
             shown = str(own.choice(SHOWN[emotion]))
             pattern = f"HS/{subject}/micro/{emotion}/{name}/reg_image{{n}}.bmp"
             row, take = clips.draw_clip(FILM, shown, int(lengths[len(rows)]), pattern, size, own)
-            row |= {"subject": subject, "person": person, "sequence": name, "emotion": emotion}
-            rows.append(row | picture(PICTURE))
+            row |= about(subject, person, name, PICTURE) | {"emotion": emotion}
+            rows.append(row)
             takes.append(take)
     return assemble("smic", CAMERA, seed, size, rows, takes)
 

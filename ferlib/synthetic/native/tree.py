@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 import ferlib
 from ferlib.config import DataError, digest
@@ -103,18 +104,20 @@ def _draw_all(folder: Path, plan: Plan, workers: int, draw: Draw) -> tuple[np.nd
     """Draw and save all frames.  Returns landmarks (N, 68, 2) in native pixels, pose (N, 3) in degrees."""
     for parent in {(folder / file).parent for file in plan.frames["file"]}:
         parent.mkdir(parents=True, exist_ok=True)
-    jobs = ((draw, shots, part) for shots, part in _chunks(folder, plan))
-    if workers == 1:
-        done = [_draw_chunk(*job) for job in jobs]
-    else:
+    jobs = [(draw, shots, part) for shots, part in _chunks(folder, plan)]
+    done: Iterator = map(_draw_chunk, *zip(*jobs, strict=True))
+    with _pool(workers) if workers > 1 else nullcontext() as pool:
         try:
-            done = list(_pool(workers).map(_draw_chunk, *zip(*jobs, strict=True)))
+            done = done if pool is None else pool.map(_draw_chunk, *zip(*jobs, strict=True))
+            parts = list(
+                tqdm(done, desc=plan.corpus, total=len(jobs), disable=None)
+            )  # silent in files and CI
         except BrokenProcessPool:
-            _pool.cache_clear()
-            raise DataError(
-                f"{folder}: a drawing process died, perhaps of memory; try fewer workers"
-            ) from None
-    landmarks, pose = (np.concatenate(parts) for parts in zip(*done, strict=True))
+            raise DataError(f"{folder}: a drawing process died, perhaps of memory") from None
+        finally:
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)  # nobody writes any more when the folder goes
+    landmarks, pose = (np.concatenate(part) for part in zip(*parts, strict=True))
     return landmarks, pose
 
 
@@ -136,11 +139,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache(maxsize=1)
 def _pool(workers: int) -> ProcessPoolExecutor:
-    """One pool for all corpora of a process: loading the rig takes a worker seconds."""
-    ways = multiprocessing.get_all_start_methods()  # never a plain fork: torch's threads do not survive it
-    context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
+    """Drawing processes, forked from a server that loaded the rig once; never from here: threads do not survive it."""
+    if sys.platform != "linux":
+        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["ferlib.synthetic.render", "ferlib.synthetic.native.tree", "cv2"])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
 
 
@@ -157,9 +161,8 @@ def _draw_chunk(draw: Draw, shots: Shots, parts: pd.DataFrame) -> tuple[np.ndarr
     landmarks = np.empty_like(drawn.landmarks, dtype=np.float32)
     for i, (file, *form) in enumerate(parts.itertuples(index=False, name=None)):
         rng = rng_of(shots.corpus, shots.seed, "noise", shots.take[i], shots.number[i])
-        image, landmarks[i] = set_into_frame(
-            drawn.images[i], drawn.landmarks[i], Format(*form), drawn.noise[i], rng
-        )
+        seen = (drawn.images[i], drawn.landmarks[i])
+        image, landmarks[i] = set_into_frame(*seen, Format(*form), drawn.noise[i], rng)
         save_picture(Path(file), image, form[2])
     return landmarks, drawn.pose.astype(np.float32)
 
@@ -169,17 +172,14 @@ def _draw_chunk(draw: Draw, shots: Shots, parts: pd.DataFrame) -> tuple[np.ndarr
 
 def _write_truth(file: Path, plan: Plan, landmarks: np.ndarray, pose: np.ndarray) -> None:
     """One row a frame: who, codes, AU levels left and right, pose, landmarks x0 y0 ... in px, attributes."""
-    takes = plan.takes.drop(
-        columns=[c for c in plan.takes if plan.takes[c].map(type).isin([dict, tuple]).any()]
-    )
+    plain = [c for c in plan.takes if not isinstance(plan.takes[c].iloc[0], (dict, tuple))]
+    points = [f"{axis}{i}" for i in range(68) for axis in "xy"]
     parts = [
         plan.frames.rename(columns={"file": "image", "number": "frame"}),
-        takes.loc[plan.frames["take"]].reset_index(drop=True),
+        plan.takes.loc[plan.frames["take"], plain].reset_index(drop=True),
         pd.DataFrame(plan.levels.reshape(len(plan), -1), columns=au_side_columns()),
         pd.DataFrame(pose, columns=["yaw", "pitch", "roll"]),
-        pd.DataFrame(
-            landmarks.reshape(len(plan), -1), columns=[f"{axis}{i}" for i in range(68) for axis in "xy"]
-        ),
+        pd.DataFrame(landmarks.reshape(len(plan), -1), columns=points),
     ]
     table = pd.concat(parts, axis=1)
     table.merge(_attributes(plan), on="person", how="left").to_parquet(file, index=False)
