@@ -17,8 +17,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from tiny_faces import tiny_faces
+from typer.testing import CliRunner
 
-from ferlib import batches, config, devices, learner, recipes, runs, splits, training
+from ferlib import batches, cli, config, datasets, devices, learner, recipes, runs, splits, training
 from ferlib.config import UsageError
 from ferlib.recipes import RECIPES, TrainConfig
 from ferlib.splits import LeakError
@@ -275,6 +276,22 @@ def test_a_card_says_key_estimates_and_device():
         "protocol",
     ):
         assert word in text
+
+
+def test_the_command_trains_every_seed_once_and_prints_their_cards(monkeypatch):
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: tiny_faces())
+    words = ["train", "--corpus", "synthetic-tiny"]
+    for change in ("width=0.0625", "n_epochs=1", "threads=1"):
+        words += ["--set", change]
+    first = CliRunner().invoke(cli.app, words)
+    assert first.exit_code == 0, first.output
+    assert first.output.startswith(runs.all()[0].key)
+    assert CliRunner().invoke(cli.app, words).output == first.output
+
+
+def test_a_benchmark_that_does_not_exist_is_refused_with_the_known_ones():
+    refused = CliRunner().invoke(cli.app, ["bench", "trainning"])
+    assert "training" in str(refused.exception)
 
 
 # ----------------------------------------------------------------------------------- in other processes
