@@ -25,7 +25,7 @@ STYLE: dict[str, Any] = {
     "figure.dpi": 160, "figure.facecolor": PAPER, "figure.constrained_layout.use": True,
     "axes.facecolor": PAPER, "axes.edgecolor": QUIET, "axes.linewidth": 0.8, "axes.labelcolor": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": 11,
-    "axes.titleweight": "semibold", "axes.titlepad": 10, "axes.labelsize": 10, "axes.grid": True,
+    "axes.titleweight": "bold", "axes.titlepad": 10, "axes.labelsize": 10, "axes.grid": True,
     "axes.axisbelow": True, "grid.color": "#e4e7eb", "grid.linewidth": 0.8, "text.color": INK,
     "font.size": 10,
     "xtick.color": QUIET, "ytick.color": QUIET, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
@@ -60,21 +60,25 @@ def _axes(ax: Axes | None, height: float) -> Axes:
 def learning_curves(history: pd.DataFrame) -> np.ndarray:
     """Loss and accuracy over the epochs, train and validation, one thin line a seed.
 
-    history : columns ``seed epoch train_loss val_loss train_accuracy val_accuracy``.  Returns (2,) Axes.
+    history : columns ``seed epoch`` (from 0) ``train_loss val_loss train_accuracy val_accuracy``.  Returns (2,) Axes.
     """
     _, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     for ax, measure in zip(axes, ("loss", "accuracy"), strict=True):
         for part, colour, dash in (("train", BLUE, "--"), ("val", ORANGE, "-")):
             column = f"{part}_{measure}"
             for _, one in history.groupby("seed"):
-                ax.plot(one["epoch"], one[column], dash, color=colour, linewidth=1, alpha=0.45)
+                ax.plot(one["epoch"] + 1, one[column], dash, color=colour, linewidth=1, alpha=0.45)
             mean = history.groupby("epoch")[column].mean()
             ax.plot(
-                mean.index, mean, dash, color=colour, label={"train": "training", "val": "validation"}[part]
+                mean.index + 1,
+                mean,
+                dash,
+                color=colour,
+                label={"train": "training", "val": "validation"}[part],
             )
         ax.set(title=measure.capitalize(), xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[1].legend(loc="lower right")
     return axes
 
@@ -117,7 +121,7 @@ def intervals(
     for (name, value), colour in zip((reference or {}).items(), (QUIET, ORANGE, GREEN), strict=False):
         ax.axvline(value, color=colour, linestyle="--", linewidth=1.2, label=f"{name} {100 * value:.1f} %")
     ax.set(yticks=y, yticklabels=list(table.index), ylim=(-0.6, len(table) - 0.35), title=title)
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y", visible=False)
     if reference:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.5 / len(table)), ncols=3)
@@ -137,7 +141,7 @@ def recall_bars(table: pd.DataFrame, chance: float, ax: Axes | None = None) -> A
     ax.axvline(chance, color=ORANGE, linestyle="--", linewidth=1.4, label=f"guessing {100 * chance:.1f} %")
     names = [f"{name} ({n:,.0f})" for name, n in table["n"].items()]
     ax.set(yticks=y, yticklabels=names, xlim=(0, 1), xlabel="recall, with 95 % interval")
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right")
     return ax
@@ -149,7 +153,7 @@ def reliability(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     bins : columns ``confidence accuracy low high n``, one row a bin.
     """
-    ax = _axes(ax, 4.4)
+    ax = _axes(ax, 3.6)
     ax.plot([0, 1], [0, 1], "--", color=QUIET, linewidth=1.2, label="as sure as right")
     ax.vlines(bins["confidence"], bins["low"], bins["high"], color=BLUE, linewidth=2.5, alpha=0.55)
     size = 20 + 180 * bins["n"] / bins["n"].max()
@@ -158,7 +162,7 @@ def reliability(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
         xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share that is right", aspect="equal"
     )
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(loc="upper left")
     return ax
 
@@ -210,7 +214,7 @@ def face_rows(rows: dict[str, list[tuple[np.ndarray, str]]]) -> np.ndarray:
             ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
             ax.set_title(caption, fontsize=7.5, fontweight="normal", loc="center", pad=3)
         line[0].annotate(name, (0, 1), (0, 15), xycoords="axes fraction", textcoords="offset points",
-                         fontweight="semibold", fontsize=9.5, annotation_clip=False)  # fmt: skip
+                         fontweight="bold", fontsize=9.5, annotation_clip=False)  # fmt: skip
     return axes
 
 
@@ -225,7 +229,9 @@ def rate_tables(real: pd.DataFrame, drawn: pd.DataFrame) -> np.ndarray:
     for ax, (name, table) in zip(axes, panels.items(), strict=True):
         cmap, low, high = ("PuOr_r", -0.5, 0.5) if ax is axes[2] else ("Blues", 0, 1)
         bar = {"location": "bottom", "shrink": 0.8, "pad": 0.02, "format": PercentFormatter(1, decimals=0)}
-        sns.heatmap(table.T, ax=ax, linewidths=0.6, linecolor=PAPER, cbar_kws=bar, cmap=cmap, vmin=low, vmax=high)
+        sns.heatmap(
+            table.T, ax=ax, linewidths=0.6, linecolor=PAPER, cbar_kws=bar, cmap=cmap, vmin=low, vmax=high
+        )
         ax.set(title=name, xlabel="", ylabel="")
         ax.tick_params(axis="x", rotation=55, labelsize=8.5)
         ax.tick_params(axis="y", rotation=0, labelsize=8.5)
@@ -262,7 +268,13 @@ def crowd(people: pd.DataFrame) -> np.ndarray:
     people : one row a person, columns ``corpus age monk_tone``.  Returns (2,) Axes.
     """
     _, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
-    look = {"hue": "corpus", "multiple": "stack", "palette": list(CYCLE), "edgecolor": PAPER, "linewidth": 0.8}
+    look = {
+        "hue": "corpus",
+        "multiple": "stack",
+        "palette": list(CYCLE),
+        "edgecolor": PAPER,
+        "linewidth": 0.8,
+    }
     sns.histplot(people, x="age", binwidth=10, binrange=(15, 85), legend=False, ax=axes[0], **look)
     sns.histplot(people, x="monk_tone", discrete=True, shrink=0.85, ax=axes[1], **look)
     axes[0].set(title="Age", xlabel="years", ylabel="people")

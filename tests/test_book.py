@@ -227,8 +227,8 @@ def test_a_result_is_written_whole_with_what_it_stands_on(tmp_path, monkeypatch,
     chapter.record("accuracy", 0.72136, split="test", reported="fer2013")
     with pytest.raises(UsageError, match="recorded twice"):
         chapter.record("accuracy", 0.5)
-    assert chapter.table().loc[0, "ours"] == "72.1 %"
-    assert chapter.table().loc[0, "reported"] == "72.1 % (to check)"
+    assert chapter.table().loc["accuracy", "ours"] == "72.1\N{NO-BREAK SPACE}%"
+    assert chapter.table().loc["accuracy", "reported"] == "72.1\N{NO-BREAK SPACE}% (to check)"
     written = json.loads(chapter.close().read_text())
     assert written["results"][0]["value"] == 0.72136
     assert {"version", "commit", "dirty", "synthetic", "device", "seconds", "date"} <= set(

@@ -23,7 +23,7 @@ from typing import Any
 import ferlib
 from ferlib import config
 from ferlib.book import provenance, render
-from ferlib.book.chapters import Chapter, Plan, Wish, find, plan
+from ferlib.book.chapters import Chapter, Plan, Wish, plan
 from ferlib.book.record import RESULT_VARIABLE
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
 from ferlib.config import DataError
@@ -198,7 +198,7 @@ def _render(layout: Layout, made: Plan, terminal: Terminal) -> Path:
     began = time.monotonic()
     source = layout.build / "source"
     executed = {}
-    for name, chapter in find(layout.book).items():
+    for name, chapter in made.all.items():
         file = layout.done(chapter, made.parameters[name]) / "notebook.ipynb"
         executed[chapter.notebook.name] = file if file.is_file() else None
     render.stage(layout.book, source, executed)

@@ -170,7 +170,8 @@ class Plan:
     """Checked: which chapters run, with which value of every parameter."""
 
     profile: Profile
-    chapters: tuple[Chapter, ...]
+    all: dict[str, Chapter]
+    chapters: tuple[Chapter, ...]  # of these to execute
     parameters: dict[str, dict[str, Any]]
     notes: tuple[str, ...] = ()
 
@@ -190,7 +191,7 @@ def plan(book: Path, wish: Wish) -> Plan:
         name, change = _assignment(assignment, chapters)
         values[name] |= chapters[name].read(change, "-p")
     wanted = [c for name, c in chapters.items() if wish.only in (None, name)]
-    return Plan(chosen, tuple(wanted), values, tuple(notes))
+    return Plan(chosen, chapters, tuple(wanted), values, tuple(notes))
 
 
 def _set_corpus(

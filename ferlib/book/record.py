@@ -40,8 +40,8 @@ UNITS: dict[str, str] = {
 
 
 def spoken(value: float, unit: str) -> str:
-    """``value`` as a page shows it: ``spoken(0.7214, "fraction") == "72.1 %"``."""
-    return UNITS[unit].format(value).replace("%", " %")
+    """``value`` as a page shows it: 72.1 % of 0.7214, with a space that does not break."""
+    return UNITS[unit].format(value).replace("%", "\N{NO-BREAK SPACE}%")
 
 
 class Chapter:
@@ -105,7 +105,8 @@ class Chapter:
 
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
-        return pd.DataFrame([_readable(row) for row in self.results])
+        shown = pd.DataFrame([_readable(row) for row in self.results]).set_index("result")
+        return shown.rename_axis(None).loc[:, (shown != "").any()]
 
     def close(self) -> Path:
         """Write ``result.json`` and show where the numbers come from.  Returns the file."""
@@ -224,15 +225,20 @@ def _glued(row: dict[str, Any]) -> dict[str, str]:
     if row["low"] is not None:
         low, high = spoken(row["low"], unit), spoken(row["high"], unit)
         texts |= {f"{key}_low": low, f"{key}_high": high}
-        texts[f"{key}_with_interval"] = f"{texts[key]} (95 % interval {low} to {high})"
+        texts[f"{key}_with_interval"] = f"{texts[key]} (95\N{NO-BREAK SPACE}% interval {_range(row)})"
     if row["n"] is not None:
         texts[f"{key}_n"] = f"{row['n']:,}"
     return texts
 
 
+def _range(row: dict[str, Any]) -> str:
+    low, high = (spoken(row[part], row["unit"]) for part in ("low", "high"))
+    return f"{low.removesuffix('%').rstrip()} to {high}"
+
+
 def _readable(row: dict[str, Any]) -> dict[str, str]:
     unit, reported = row["unit"], row["reported"]
-    interval = "" if row["low"] is None else f"{spoken(row['low'], unit)} to {spoken(row['high'], unit)}"
+    interval = "" if row["low"] is None else _range(row)
     paper = "" if reported is None else spoken(reported, unit) + (" (to check)" if row["to_check"] else "")
     return {
         "result": row["key"].replace("_", " "),

@@ -97,7 +97,9 @@ def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
 
 def digest(source: Path, settings: Path) -> str:
     """Digest of all that the pages are made of."""
-    seen = hashlib.sha256(config.code_digest(["book.mathml", "book.render"]).encode() + settings.read_bytes())
+    seen = hashlib.sha256(
+        config.code_digest(["book.offline", "book.render"]).encode() + settings.read_bytes()
+    )
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         seen.update(file.relative_to(source).as_posix().encode() + file.read_bytes())
     return seen.hexdigest()

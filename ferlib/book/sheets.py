@@ -44,7 +44,9 @@ class Sheets:
             alt = f"{len(rows)} faces, {name}: {', '.join(rows['caption'])}"
             yield (
                 html.escape(str(name)),
-                f"{rows['right'].mean():.0%} of these right" if right else f"{len(rows)} faces",
+                f"{rows['right'].sum()} right, {(~rows['right']).sum()} wrong"
+                if right
+                else f"{len(rows)} faces",
                 _png(axes),
                 html.escape(alt),
             )

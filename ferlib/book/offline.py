@@ -1,6 +1,7 @@
-"""A Sphinx extension that writes equations as MathML, which every current browser draws without a script.
+"""A Sphinx extension that keeps the pages to themselves: they ask no other machine for anything.
 
-The translator is the one that docutils ships; pages need no MathJax and ask no other machine for anything.
+Equations are written as MathML, which every current browser draws without a script; the translator is the one
+that docutils ships.  Thebe, which would fetch code to run cells in the page, is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ def block(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def without_thebe(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Drop thebe's scripts from a page (event ``html-page-context``)."""
+    scripts = context.get("script_files", [])
+    context["script_files"] = [script for script in scripts if "thebe" not in repr(script).lower()]
+
+
 def setup(app: Any) -> dict[str, Any]:
-    """Register the renderer ``mathml`` (``html_math_renderer: mathml``)."""
+    """Register the renderer ``mathml`` (``html_math_renderer: mathml``) and the last word on scripts."""
+    app.connect("html-page-context", without_thebe, priority=990)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
