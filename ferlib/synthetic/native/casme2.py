@@ -24,10 +24,10 @@ EMOTIONS = {
     "others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25, "sadness": 7, "fear": 2,
 }  # fmt: skip
 SIZES = {
-    "quick": Size(subjects=16, takes=64, face_px=96, every=4),
+    "quick": Size(subjects=16, takes=64, face_px=96, every=5),
     "full": Size(subjects=26, takes=255, face_px=192),
 }
-CAMERA = Camera("lab")
+CAMERA = Camera("lab", height_cm=18.5, eye_line=0.32)  # cropped to the face
 PICTURE = Format(280, 340)
 FILM = clips.Film(fps=200, median=66, shortest=31, longest=126, first=(1, 300))  # Yan et al. 2014
 NO_APEX = 21  # rows of the workbook whose apex is "/"

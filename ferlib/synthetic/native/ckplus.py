@@ -56,7 +56,7 @@ def plan(size: Size, seed: int = 0) -> Plan:
     """593 sequences of 123 people at full size, 327 of them labelled, over 118 people.
 
     ``takes`` adds ``emotion`` (None without a label) and ``facs``: AU number -> strength as coded, 0 unknown
-    or 1 to 5.  Below full size six frames of a sequence are kept: the first, two on the way, the last three.
+    or 1 to 5.  Below full size five frames of a sequence are kept: the first, the middle, the last three.
     """
     rng = rng_of("ckplus", seed, "cast", size.subjects, size.takes)
     combinations = _combinations(size.takes, rng)
@@ -153,7 +153,7 @@ def _sequence(
     """Sequence ``i``, which shows ``aus``: its row in the table and its frames from neutral to peak."""
     rng = rng_of("ckplus", seed, "sequence", i)
     n_frames = min(int(SHORTEST + 0.5 + rng.gamma(2.0, (MEAN_FRAMES - SHORTEST) / 2.0)), LONGEST)
-    kept = np.arange(n_frames) if whole else np.r_[0, n_frames // 3, n_frames // 2, n_frames - 3 : n_frames]
+    kept = np.arange(n_frames) if whole else np.r_[0, n_frames // 2, n_frames - 3 : n_frames]
     strength = {a: int(rng.choice(5, p=LEVELS)) + 1 for a in aus}
     peak = np.zeros((len(U_OF), 2))
     for a, level in strength.items():

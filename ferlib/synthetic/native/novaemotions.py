@@ -15,7 +15,7 @@ from ferlib.labels import EMOTIONS
 from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, about, assemble, rng_of
 
 SIZES = {
-    "quick": Size(subjects=40, takes=1_200, face_px=96),
+    "quick": Size(subjects=40, takes=1_000, face_px=96),
     "full": Size(subjects=40, takes=42_911, face_px=96),
 }
 CAMERA = Camera("living-room")

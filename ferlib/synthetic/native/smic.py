@@ -31,7 +31,7 @@ SIZES = {
     "quick": Size(subjects=8, takes=32, face_px=96, every=3),
     "full": Size(subjects=16, takes=164, face_px=128),
 }
-CAMERA = Camera("lab")
+CAMERA = Camera("lab", height_cm=18.5, eye_line=0.32)  # cropped to the face
 PICTURE = Format(140, 170)
 FILM = clips.Film(fps=100, median=33, shortest=11, longest=58, first=(1, 40_000))  # Li et al. 2013
 
