@@ -85,7 +85,7 @@ _RECIPES = {
                 tint=0.03, backdrop=0.5, photo=0.2),
     "living-room": dict(pose=(8, 7, 4), frame=(19, 1.2), eye=(0.40, 0.02), key=(5, 14, -6, 10), light=(1.7, 0.5, 0.5),
                         tint=0.16, backdrop=0.12, photo=0.7),
-    "wild": dict(pose=(16, 10, 7), frame=(16.6, 1.1), eye=(0.39, 0.02), key=(0, 50, 30, 22), light=(1.9, 0.6, 0.55),
+    "wild": dict(pose=(16, 10, 7), frame=(18.2, 1.3), eye=(0.39, 0.02), key=(0, 50, 30, 22), light=(1.9, 0.6, 0.5),
                  tint=0.12, backdrop=0.3, photo=1.0),
 }  # fmt: skip
 
@@ -105,8 +105,10 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
     key_up = np.clip(r["key"][2] + r["key"][3] * z[4], -30, 80)
     power, fill, ambient = r["light"]
     warm = r["tint"] * z[5][:, None] * np.array([1.0, 0.1, -1.0]) + r["tint"] * 0.3 * z[6:9].T
-    low = r["backdrop"] * np.exp(0.5 * z[9])[:, None] * np.exp(4 * r["tint"] * z[10:13].T * 0.5)
     photo = r["photo"]
+    low = (
+        r["backdrop"] * np.exp((0.4 + 0.7 * photo) * z[9])[:, None] * np.exp(4 * r["tint"] * z[10:13].T * 0.5)
+    )
     spread = np.exp(0.25 * (0.3 + photo) * z[13:16])
     values = dict(
         yaw=yaw, pitch=pitch, roll=roll, distance=70 + 110 * u[1], frame=r["frame"][0] + r["frame"][1] * z[16],
@@ -115,9 +117,9 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
         key_rgb=(power * spread[0])[:, None] * np.exp(warm), fill_rgb=(fill * spread[1])[:, None] * np.exp(-0.6 * warm),
         ambient=(ambient * spread[2])[:, None] * np.exp(-0.3 * warm), rim=(0.25 + 0.5 * u[4]),
         gaze=np.stack([6 * (0.5 + photo) * z[19] - 0.6 * yaw, 3 * (u[5] - 0.5) - 0.5 * pitch], -1),
-        back_low=np.clip(low, 0.01, 1.2), back_high=np.clip(low * np.exp(0.5 * (u[6] - 0.3))[:, None], 0.01, 1.2),
-        exposure=photo * 0.3 * (u[7] * 2 - 1), contrast=1 + photo * 0.2 * (u[8] * 2 - 1), grey=0 * u[8],
-        blur=photo * 0.55 * u[9] ** 1.5, noise=0.003 + photo * 0.014 * u[10] ** 2,
+        back_low=np.clip(low, 0.005, 2.5), back_high=np.clip(low * np.exp((0.5 + photo) * (u[6] - 0.4))[:, None], 0.005, 2.5),
+        exposure=photo * 0.3 * (u[7] * 2 - 1), contrast=1 + photo * (0.15 + 0.25 * (u[8] * 2 - 1)), grey=0 * u[8],
+        blur=photo * 0.45 * u[9] ** 2, noise=0.003 + photo * 0.014 * u[10] ** 2,
         jpeg=np.where(u[11] < photo * 0.8, 40 + 50 * u[12], 0.0), occluded=1.0 * (u[13] < 0.06 * (photo == 1.0)),
     )  # fmt: skip
     return Scene(seeds, **{k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in values.items()})
@@ -149,7 +151,9 @@ def project(points: torch.Tensor, scene: Scene, turn: torch.Tensor, size: tuple[
     return torch.stack([column, row, seen[:, 2, 1:]], 1)
 
 
-def rasterise(seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, loose: int, size: tuple[int, int]):
+def rasterise(
+    seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, loose: int, size: tuple[int, int]
+):
     """Which point of the surface each pixel shows: a splat of small patches with a z-buffer, refined within the cell.
 
     seen : (N, 3, V) from :func:`project`.  drawable : (N, V) bool.  loose : grid row where the sparse sheets begin.
@@ -204,7 +208,9 @@ def _splat(seen, along, down, visible, first_loose: int, size: tuple[int, int]) 
                 spot = at + right * ((i + 0.5) / spread[0] - 0.5) + below * ((j + 0.5) / spread[1] - 0.5)
                 column, row = spot[0].floor(), spot[1].floor()
                 inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-                pixel = (face * height + row.long().clamp(0, height - 1)) * width + column.long().clamp(0, width - 1)
+                pixel = (face * height + row.long().clamp(0, height - 1)) * width + column.long().clamp(
+                    0, width - 1
+                )
                 near = ((spot[2] + 40.0) * (2**24 / 80.0)).long().clamp(0, 2**24 - 1)
                 buffer.scatter_reduce_(0, pixel, torch.where(inside, near * v + point, -1), "amax")
     return buffer.reshape(n, height, width)

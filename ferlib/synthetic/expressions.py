@@ -119,7 +119,9 @@ def _pick(codes: np.ndarray, u: np.ndarray, setting: str) -> np.ndarray:
     return chosen
 
 
-def draw_expressions(emotions, seed=0, setting: str = "ckplus", strength: float = 1.0, ambiguous: float = 0.15) -> np.ndarray:
+def draw_expressions(
+    emotions, seed=0, setting: str = "ckplus", strength: float = 1.0, ambiguous: float = 0.15
+) -> np.ndarray:
     """AU levels of faces showing ``emotions`` (N names).
 
     seed : an int, or (N,) uint64 seeds, one a face.  setting : ``ckplus`` or ``wild``.
@@ -133,7 +135,11 @@ def draw_expressions(emotions, seed=0, setting: str = "ckplus", strength: float 
     if unknown:
         raise ValueError(f"Unknown emotion {unknown[0]!r}: choose one of {', '.join(EMOTIONS)}")
     codes = np.array([EMOTIONS.index(e) for e in emotions])
-    seeds = seeds_of("expression", seed, np.arange(len(codes))) if np.ndim(seed) == 0 else np.asarray(seed, np.uint64)
+    seeds = (
+        seeds_of("expression", seed, np.arange(len(codes)))
+        if np.ndim(seed) == 0
+        else np.asarray(seed, np.uint64)
+    )
     u = uniforms(seeds, "expression", 8).T
     levels = _one(codes, seeds, u[0], "first", setting)
     if setting == "wild":
@@ -153,7 +159,9 @@ def _one(codes: np.ndarray, seeds: np.ndarray, pick: np.ndarray, stream: str, se
     joins = uniforms(seeds, stream + "-joins", len(_AT)) < chance[row]
     z = normals(seeds, stream + "-level", 3 * len(_AT) + 2)
     shared = 1 + 0.16 * z[:, :1] if setting == "ckplus" else 1 + 0.2 * z[:, :1]
-    mean = np.where(joins, np.maximum(level[row] * shared + 0.45 * z[:, 2 : 2 + len(_AT)] * (level[row] > 1.5), 0.5), 0.0)
+    mean = np.where(
+        joins, np.maximum(level[row] * shared + 0.45 * z[:, 2 : 2 + len(_AT)] * (level[row] > 1.5), 0.5), 0.0
+    )
     skew = 1 + 0.07 * z[:, 2 + len(_AT) :].reshape(len(codes), len(_AT), 2)
     both = mean[:, :, None] * skew
     return np.clip(both * _one_sided(codes, seeds, stream, joins), 0, 5)

@@ -79,7 +79,9 @@ _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1
                       (3.2, -4)], blur=0.12)  # fmt: skip
 _NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 1.0), (-2, 1.5), (-3, 2.05), (-3.5, 2.3),
                          (-3.9, 2.3), (-4.25, 1.95), (-4.55, 1.3), (-4.8, 0.6), (-5.1, 0)], blur=0.22)  # fmt: skip
-_NOSE_WIDTH = _profile([(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.86), (-3.8, 0.84), (-4.3, 0.7), (-4.8, 0.55)])
+_NOSE_WIDTH = _profile(
+    [(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.86), (-3.8, 0.84), (-4.3, 0.7), (-4.8, 0.55)]
+)
 _SIDE = -8.0  # z of the head's widest plane
 
 _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
@@ -115,7 +117,9 @@ _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
 def _row_heights(n: int) -> np.ndarray:
     """Heights of the head's rows, crown to collar: dense on the face, densest at eyes and lip line."""
     v = np.linspace(12.07, -19.0, 8000)
-    density = 0.8 + 0.2 * smoothstep(-13, -12, v) + smoothstep(-12.8, -11.5, v) * smoothstep(4.5, 3.0, v) * 0.8
+    density = (
+        0.8 + 0.2 * smoothstep(-13, -12, v) + smoothstep(-12.8, -11.5, v) * smoothstep(4.5, 3.0, v) * 0.8
+    )
     density += 32.0 * bump(v, 0, LIP_LINE, 0, 0.06, 1) + 1.2 * bump(v, 0, 0.05, 0, 0.5, 1)
     density += 1.2 * bump(v, 0, -4.5, 0, 0.4, 1) + 7.0 * bump(v, 0, 12.1, 0, 0.2, 1)
     spread = np.cumsum(density)
@@ -195,7 +199,12 @@ def _ear_sheet(rows: int, cols: int):
     up, ahead = np.sin(a), np.cos(a)
     reach = np.minimum(r / 0.88, 1.0)
     narrow = 1.75 * (1 - 0.3 * smoothstep(0.1, 1.0, -up))
-    relief = -0.45 + 0.75 * smoothstep(0.3, 0.6, r) - 0.38 * bump(r, 0, 0.7, 0, 0.06, 1) + 0.4 * bump(r, 0, 0.85, 0, 0.06, 1)
+    relief = (
+        -0.45
+        + 0.75 * smoothstep(0.3, 0.6, r)
+        - 0.38 * bump(r, 0, 0.7, 0, 0.06, 1)
+        + 0.4 * bump(r, 0, 0.85, 0, 0.06, 1)
+    )
     relief = relief + 0.35 * bump(ahead, up, 0.9, -0.1, 0.3, 0.35) * bump(r, 0, 0.5, 0, 0.15, 1)  # tragus
     relief = relief - 1.3 * smoothstep(0.88, 1.0, r)
     p, q = -ahead * reach * narrow, up * reach * 3.15

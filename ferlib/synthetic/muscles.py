@@ -15,7 +15,17 @@ import numpy as np
 import torch
 
 from ferlib.labels import DRAWN_AUS
-from ferlib.synthetic.head import EYE, LIP_LINE, LIP_STRIP, MOUTH_HALF, Atlas, atlas, bump, smoothstep, to_torch
+from ferlib.synthetic.head import (
+    EYE,
+    LIP_LINE,
+    LIP_STRIP,
+    MOUTH_HALF,
+    Atlas,
+    atlas,
+    bump,
+    smoothstep,
+    to_torch,
+)
 
 BOTH, UPPER, LOWER = "both", "upper", "lower"
 
@@ -39,7 +49,8 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU12": ((2.75, -7.0, 0.95, 0.95, 0.8, 1.15, -0.35, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
              (0.7, -6.3, 1.0, 0.5, 0.15, 0.12, -0.2, UPPER), (0.8, -7.7, 1.0, 0.5, 0.15, 0.15, -0.1, LOWER),
              (1.6, -4.1, 0.6, 0.6, 0.14, 0.12, 0, BOTH)),
-    "AU14": ((2.7, -7.0, 0.7, 0.7, 0.28, 0.1, -0.55, BOTH), (3.5, -6.9, 0.5, 0.9, -0.15, 0, 0.25, BOTH)),
+    "AU14": ((2.7, -7.0, 0.8, 0.7, 0.48, 0.14, -0.6, BOTH), (3.6, -6.9, 0.5, 1.0, -0.2, 0, 0.35, BOTH),
+             (1.0, -6.7, 1.0, 0.5, 0.15, -0.08, -0.15, UPPER), (1.0, -7.5, 1.0, 0.5, 0.15, 0.1, -0.1, LOWER)),
     "AU15": ((2.6, -7.05, 0.85, 0.8, 0.12, -0.85, -0.1, BOTH), (3.1, -8.6, 0.8, 0.9, 0.05, -0.35, 0.15, BOTH),
              (0, -7.9, 0.9, 0.5, 0, 0.08, 0.1, LOWER)),
     "AU16": ((1.0, -7.6, 1.2, 0.75, 0.1, -0.7, 0.1, LOWER), (0.8, -9.0, 1.2, 0.6, 0, -0.25, 0.12, BOTH)),
@@ -69,7 +80,9 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
 }  # fmt: skip
 
 _NASOLABIAL = ((1.85, -3.8), (2.45, -4.8), (3.15, -6.0), (3.55, -7.2), (3.5, -7.9))
-_FOREHEAD = tuple(tuple((x, h + 0.12 * np.cos(x * 0.9)) for x in np.linspace(0, 6, 13)) for h in (3.3, 4.25, 5.15))
+_FOREHEAD = tuple(
+    tuple((x, h + 0.12 * np.cos(x * 0.9)) for x in np.linspace(0, 6, 13)) for h in (3.3, 4.25, 5.15)
+)
 _POUCH = ((1.75, -0.75), (2.4, -1.15), (3.2, -1.25), (4.1, -1.0), (4.6, -0.6))
 FOLDS: dict[str, tuple] = {  # lines, half-width, depth; a window (across, height, widths) says where it is strong
     "AU01": ((_FOREHEAD, 0.16, 0.16, (0.6, 4.2, 1.7, 1.3)),),
@@ -86,7 +99,7 @@ FOLDS: dict[str, tuple] = {  # lines, half-width, depth; a window (across, heigh
     "AU11": (((_NASOLABIAL,), 0.24, 0.42, (2.7, -5.2, 0.8, 0.9)),),
     "AU12": (((_NASOLABIAL,), 0.24, 0.3, (2.9, -5.6, 1.1, 1.5)),
              ((((4.0, -5.4), (4.45, -6.6), (4.3, -7.6)),), 0.18, 0.1, (4.3, -6.6, 0.6, 0.9))),
-    "AU14": (((((2.95, -6.3), (3.2, -7.0), (2.95, -7.7)),), 0.22, 0.5, (3.1, -7.0, 0.5, 0.6)),),
+    "AU14": (((((2.95, -6.2), (3.2, -7.0), (2.95, -7.8)),), 0.27, 0.55, (3.1, -7.0, 0.55, 0.7)),),
     "AU15": (((((2.7, -7.25), (3.05, -7.8), (3.2, -8.7)),), 0.18, 0.3, (2.95, -7.9, 0.5, 0.8)),),
     "AU16": (((((0, -8.75), (1.3, -8.6), (2.0, -8.2)),), 0.22, 0.2, (0.6, -8.6, 1.4, 0.5)),),
     "AU17": (((((0, -8.75), (0.9, -8.85), (1.6, -9.4)),), 0.18, 0.25, (0.6, -8.9, 1.1, 0.5)),
@@ -223,7 +236,9 @@ def muscle_basis(cols: int, device: str = "cpu") -> MuscleBasis:
     moves = [p * half for p in pulls for half in halves] + [f * half for f, _ in folds for half in halves]
     moves += [lid * half for lid in lids for half in halves] + [jaw_field(head)]
     dark = [none] * (2 * len(pulls)) + [d * half for _, d in folds for half in halves] + [none] * 5
-    return MuscleBasis(to_torch(np.stack(moves).reshape(len(moves), -1), device), to_torch(np.stack(dark), device))
+    return MuscleBasis(
+        to_torch(np.stack(moves).reshape(len(moves), -1), device), to_torch(np.stack(dark), device)
+    )
 
 
 _AT = {au: i for i, au in enumerate(DRAWN_AUS)}
@@ -241,9 +256,13 @@ def actuate(levels: torch.Tensor, fold_gain: torch.Tensor) -> torch.Tensor:
     a = a.clone()
     a[:, _AT["AU25"]] *= 1 - pressed
     shut = (act["AU43"] + act["AU45"]).clamp(0, 1)
-    narrow = 0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]
+    narrow = (
+        0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]
+    )
     narrow = 0.30 * torch.tanh(narrow / 0.30)
-    lower = 0.34 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.34) + 0.12 * shut
+    lower = (
+        0.34 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.34) + 0.12 * shut
+    )
     upper = (shut * 1.1 + narrow - 0.52 * act["AU05"] * (1 - shut)).clamp(min=-0.5)
     upper = torch.minimum(upper, 1.03 - lower)
     jaw = 1 - (1 - 0.42 * act["AU26"].mean(1)) * (1 - act["AU27"].mean(1))

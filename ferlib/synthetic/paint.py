@@ -126,7 +126,9 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     inside = step(under, soft) * step(above, soft) * step(span, 0.04) * p.skin * (opened * 6).clamp(0, 1)
     body = _eyeball(p, people, eye, which, side)
     depth = (under * opened).clamp(min=0)
-    shade = (1 - 0.60 * torch.exp(-depth / 0.15)) * (1 - 0.3 * torch.exp(-(above * opened).clamp(min=0) / 0.1))
+    shade = (1 - 0.60 * torch.exp(-depth / 0.15)) * (
+        1 - 0.3 * torch.exp(-(above * opened).clamp(min=0) / 0.1)
+    )
     shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / 1.5) ** 3)
     colour = _lid_skin(colour, p, people, up, low, opened, span)
     colour = over(colour, body * shade, inside)
@@ -239,7 +241,11 @@ def nostrils(colour, p: Pixels):
 
 def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):
     """Frames in a plane before the eyes, for those who wear them.  ``bridge`` (N, 3) is the nose's root."""
-    wears, shape, root = people.looks["glasses"][p.face], people.looks["glasses_shape"][p.face], of(bridge, p.face)
+    wears, shape, root = (
+        people.looks["glasses"][p.face],
+        people.looks["glasses_shape"][p.face],
+        of(bridge, p.face),
+    )
     back = (root[2] + 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - root[0]
     y = p.at[1] + back * p.ray[1] - root[1] + 0.55
@@ -248,7 +254,11 @@ def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):
     rim = ((radius + 1e-6) ** (1 / boxy) - 1) * 2.3
     frame = step(0.09 + 0.13 * (shape > 0.5) - rim.abs(), p.cm)
     nose = step(0.11 - (y - 0.75 + 0.2 * x * x).abs(), p.cm) * step(0.62 - x.abs(), p.cm)
-    arm = step(0.13 - (p.at[1] - root[1] - 0.2).abs(), p.cm) * step(p.at[0].abs() - 5.6, 0.4) * (p.at[2] > -8).float()
+    arm = (
+        step(0.13 - (p.at[1] - root[1] - 0.2).abs(), p.cm)
+        * step(p.at[0].abs() - 5.6, 0.4)
+        * (p.at[2] > -8).float()
+    )
     alpha = torch.maximum(torch.maximum(frame, nose), arm) * wears
     dark = 0.02 + 0.10 * (shape - 0.5).abs() * rgb(x, 1.2, 0.9, 0.6)
     colour = over(colour, p.light * 0.8, (rim < 0).float() * wears * 0.05)

@@ -57,9 +57,26 @@ _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as i
 }  # fmt: skip
 TRAITS = (*_SHAPE, "breadth", "depth", "face_height", "skull_height", "neck", "lid_open", "ears",
           "skew_mouth", "skew_brow", "skew_nose", "hair_volume", "hair_length", "shoulders")  # fmt: skip
-_MALE = {"jaw_width": 0.95, "chin_height": 0.6, "brow_ridge": 1.2, "brow_height": -0.8, "neck": 1.0, "nose_tip": 0.5,
-         "nose_length": 0.4, "nose_width": 0.3, "upper_lip": -0.8, "lower_lip": -0.6, "breadth": 0.45, "face_height": 0.4,
-         "lid_open": -0.6, "forehead": -0.6, "shoulders": 0.9, "mouth_width": 0.3, "cheekbone": -0.4, "eye_width": -0.4}
+_MALE = {
+    "jaw_width": 0.95,
+    "chin_height": 0.6,
+    "brow_ridge": 1.2,
+    "brow_height": -0.8,
+    "neck": 1.0,
+    "nose_tip": 0.5,
+    "nose_length": 0.4,
+    "nose_width": 0.3,
+    "upper_lip": -0.8,
+    "lower_lip": -0.6,
+    "breadth": 0.45,
+    "face_height": 0.4,
+    "lid_open": -0.6,
+    "forehead": -0.6,
+    "shoulders": 0.9,
+    "mouth_width": 0.3,
+    "cheekbone": -0.4,
+    "eye_width": -0.4,
+}
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
     {"bridge_height": -0.9, "eye_depth": 0.9, "lid_open": -0.8, "eye_tilt": 0.8, "cheekbone": 0.7, "nose_tip": -0.6,
@@ -91,7 +108,9 @@ def _mix(x: np.ndarray) -> np.ndarray:
 def uniforms(seeds: np.ndarray, stream: str, n: int) -> np.ndarray:
     """(N, n) float64 in (0, 1): column j depends only on its row's seed, the stream's name and j."""
     salt = np.frombuffer(hashlib.sha256(stream.encode()).digest()[:8], np.uint64)[0]
-    bits = _mix(_mix(np.asarray(seeds, np.uint64) ^ salt)[:, None] + np.arange(1, n + 1, dtype=np.uint64)[None])
+    bits = _mix(
+        _mix(np.asarray(seeds, np.uint64) ^ salt)[:, None] + np.arange(1, n + 1, dtype=np.uint64)[None]
+    )
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
@@ -154,7 +173,11 @@ def draw_people(corpus: str, seed: int, index) -> People:
                           "hair": np.array(HAIR_STYLES)[hair_style],
                           "hair_colour": np.array(HAIR_COLOUR_NAMES)[hair_colour]})  # fmt: skip
     monk = np.array([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in MONK])
-    skin = linear_rgb(monk[tone - 1]) ** 0.78 * np.array([0.88, 0.74, 0.67]) * (1 + 0.05 * normals(seeds, "skin", 3))
+    skin = (
+        linear_rgb(monk[tone - 1]) ** 0.78
+        * np.array([0.88, 0.74, 0.67])
+        * (1 + 0.05 * normals(seeds, "skin", 3))
+    )
     hair = linear_rgb(np.array(_HAIR_COLOURS)[hair_colour]) * np.exp(0.2 * normals(seeds, "hair", 1))
     dark_eyes = (tone > 5) | (ancestry == 1) | (u[9] < 0.4)
     iris_kind = np.where(dark_eyes, 0, 1 + np.floor(u[10] * 3).astype(int))
@@ -167,7 +190,9 @@ def draw_people(corpus: str, seed: int, index) -> People:
              "curl": u[22], "red": u[23]}  # fmt: skip
     floats = {k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in looks.items()}
     as32 = lambda a: torch.as_tensor(np.clip(a, 0.004, 1).astype(np.float32))  # noqa: E731
-    return People(seeds, torch.as_tensor(traits.astype(np.float32)), as32(skin), as32(hair), as32(iris), floats, table)
+    return People(
+        seeds, torch.as_tensor(traits.astype(np.float32)), as32(skin), as32(hair), as32(iris), floats, table
+    )
 
 
 def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old: np.ndarray) -> np.ndarray:
@@ -191,7 +216,9 @@ def _draw_hair(u: np.ndarray, male: np.ndarray, age: np.ndarray, ancestry: np.nd
     style_m = np.where((style_m == 4) & (u[5] < 0.5), 7, style_m)
     style_f = np.array([5, 6, 4, 7, 0])[np.searchsorted([0.45, 0.68, 0.82, 0.94], u[4])]
     style = np.where(male, style_m, style_f)
-    style = np.where((ancestry == 3) & np.isin(style, (0, 5, 4)) & (u[5] < 0.7), np.where(u[5] < 0.35, 8, 1), style)
+    style = np.where(
+        (ancestry == 3) & np.isin(style, (0, 5, 4)) & (u[5] < 0.7), np.where(u[5] < 0.35, 8, 1), style
+    )
     dark = np.searchsorted([0.6, 0.92], u[6])
     light = np.searchsorted([0.1, 0.35, 0.6, 0.78, 0.93], u[6])
     colour = np.where((ancestry == 0) & (tone < 5), light, dark)
@@ -213,13 +240,17 @@ def shape_basis(cols: int, device: str = "cpu") -> torch.Tensor:
     fields["depth"] = stack(0, 0, 0.04 * (z + 8) * on_head)
     fields["face_height"] = stack(0, 0.04 * np.clip(y, -11.8, 0) * on_head, 0)
     fields["skull_height"] = stack(0, 0.035 * np.maximum(y - 2, 0), 0)
-    neck = smoothstep(-9.5, -12.5, v) * (head.part == HEAD) * (1 - 0.9 * head.front * smoothstep(-13, -11.8, v))
+    neck = (
+        smoothstep(-9.5, -12.5, v) * (head.part == HEAD) * (1 - 0.9 * head.front * smoothstep(-13, -11.8, v))
+    )
     fields["neck"] = stack(0.09 * x * neck, 0, 0.05 * (z + 8) * neck)
     near = head.front * bump(np.abs(head.material[0]), v, 3.15, 0.5, 0.85, 0.28)
     fields["lid_open"] = stack(0, 0.1 * near * smoothstep(-0.3, 0.3, v), 0)
     ear = head.part == EARS
     fields["ears"] = stack(0.12 * (np.abs(x) - 6) * sign * ear, 0.1 * (y + 1.9) * ear, 0)
-    fields["skew_mouth"] = stack(0.1, 0.07 * np.sign(x) * np.minimum(np.abs(x), 3), 0) * head.front * bump(x, v, 0, -7.5, 3, 2)
+    fields["skew_mouth"] = (
+        stack(0.1, 0.07 * np.sign(x) * np.minimum(np.abs(x), 3), 0) * head.front * bump(x, v, 0, -7.5, 3, 2)
+    )
     fields["skew_brow"] = stack(0, 0.14 * np.tanh(x / 2), 0) * head.front * bump(0, v, 0, 2.0, 1, 0.8)
     fields["skew_nose"] = stack(0.1, 0, 0) * head.front * bump(x, v, 0, -3, 1.2, 1.8)
     curtain = head.part == CURTAIN
@@ -234,10 +265,31 @@ def shape_basis(cols: int, device: str = "cpu") -> torch.Tensor:
 def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """The folds that stay with age: displacement (3V,) and darkening (V,)."""
     head = atlas(cols)
-    parts = [(0.35, "AU01"), (0.35, "AU02"), (0.3, "AU04"), (0.55, "AU06"), (0.6, "AU10"), (0.6, "AU12"), (0.4, "AU15")]
+    parts = [
+        (0.35, "AU01"),
+        (0.35, "AU02"),
+        (0.3, "AU04"),
+        (0.55, "AU06"),
+        (0.6, "AU10"),
+        (0.6, "AU12"),
+        (0.4, "AU15"),
+    ]
     folds = [(share, *fold(head, FOLDS[au])) for share, au in parts]
     moved = sum(share * moves for share, moves, _ in folds)
-    return to_torch(moved.reshape(-1), device), to_torch(sum(share * dark for share, _, dark in folds), device)
+    return to_torch(moved.reshape(-1), device), to_torch(
+        sum(share * dark for share, _, dark in folds), device
+    )
 
 
-__all__ = ["BEARDS", "HAIR_STYLES", "MONK", "TRAITS", "People", "draw_people", "normals", "seeds_of", "uniforms", "upper_lid"]
+__all__ = [
+    "BEARDS",
+    "HAIR_STYLES",
+    "MONK",
+    "TRAITS",
+    "People",
+    "draw_people",
+    "normals",
+    "seeds_of",
+    "uniforms",
+    "upper_lid",
+]

@@ -18,9 +18,14 @@ def backdrop(scene: Scene, size: int) -> torch.Tensor:
     line = torch.linspace(0, 1, size)
     u = torch.as_tensor(uniforms(scene.seeds, "backdrop", 8), dtype=torch.float32)
     ramp = line[None, :, None].expand(len(scene), size, size)
-    picture = scene.back_high[:, :, None, None] * (1 - ramp)[:, None] + scene.back_low[:, :, None, None] * ramp[:, None]
+    picture = (
+        scene.back_high[:, :, None, None] * (1 - ramp)[:, None]
+        + scene.back_low[:, :, None, None] * ramp[:, None]
+    )
     for i in (0, 4):
-        gap = ((line[None, None, :] - u[:, i, None, None]) ** 2 + (line[None, :, None] - u[:, i + 1, None, None]) ** 2)
+        gap = (line[None, None, :] - u[:, i, None, None]) ** 2 + (
+            line[None, :, None] - u[:, i + 1, None, None]
+        ) ** 2
         spot = torch.exp(-gap / (0.02 + 0.12 * u[:, i + 2, None, None]))
         picture = picture * (1 + (u[:, i + 3] * 1.1 - 0.5)[:, None, None, None] * spot[:, None])
     return picture
@@ -34,9 +39,11 @@ def encode(light: torch.Tensor) -> torch.Tensor:
 
 def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     """8-bit pictures (N, 3, H, W) of linear light."""
-    middle = light[..., light.shape[2] // 4 : -(light.shape[2] // 6), light.shape[3] // 4 : -(light.shape[3] // 4)]
+    middle = light[
+        ..., light.shape[2] // 4 : -(light.shape[2] // 6), light.shape[3] // 4 : -(light.shape[3] // 4)
+    ]
     metered = (0.42 / middle.mean((1, 2, 3)).clamp(0.02, 4.0)) ** 0.4
-    light = light * (1.25 * metered * 2.0 ** scene.exposure)[:, None, None, None]
+    light = light * (1.25 * metered * 2.0**scene.exposure)[:, None, None, None]
     picture = encode(_blur(light, scene.blur * light.shape[-1] / 48))
     picture = (picture - 0.45) * scene.contrast[:, None, None, None] + 0.45
     grey = picture.mean(1, keepdim=True)
@@ -57,8 +64,12 @@ def _blur(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     kernel = torch.exp(-0.5 * (at[None] / sigma.clamp(min=0.05)[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
     flat = light.reshape(1, n * c, h, w)
-    flat = F.conv2d(F.pad(flat, (reach, reach, 0, 0), mode="replicate"), kernel[:, None, None, :], groups=n * c)
-    flat = F.conv2d(F.pad(flat, (0, 0, reach, reach), mode="replicate"), kernel[:, None, :, None], groups=n * c)
+    flat = F.conv2d(
+        F.pad(flat, (reach, reach, 0, 0), mode="replicate"), kernel[:, None, None, :], groups=n * c
+    )
+    flat = F.conv2d(
+        F.pad(flat, (0, 0, reach, reach), mode="replicate"), kernel[:, None, :, None], groups=n * c
+    )
     return flat.reshape(n, c, h, w)
 
 

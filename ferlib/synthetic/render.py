@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import paint, photo, skin
 from ferlib.synthetic.camera import Scene, project, rasterise, rotation
-from ferlib.synthetic.head import CURTAIN, EYE, EYE_DEPTH, HEAD, LIP_LINE, LIP_STRIP, SHOULDERS, atlas, to_torch
+from ferlib.synthetic.head import (
+    CURTAIN,
+    EYE,
+    EYE_DEPTH,
+    HEAD,
+    LIP_LINE,
+    LIP_STRIP,
+    SHOULDERS,
+    atlas,
+    to_torch,
+)
 from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import actuate, muscle_basis
 from ferlib.synthetic.people import HAIR_STYLES, TRAITS, People, age_folds, shape_basis
+
+CHANGED = 0.02  # share of white by which a pixel must differ to count as changed by an AU
 
 
 @dataclass(frozen=True)
@@ -35,37 +48,38 @@ class Drawn:
     masks: torch.Tensor | None = None
 
 
-def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False, batch: int = 8) -> Drawn:
+def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False) -> Drawn:
     """Draws ``people`` (N) with AU ``levels`` (N, U, 2) in [0, 5], left and right, in ``scenes`` (N), ``size`` px square.
 
-    The result does not depend on ``batch``.  Raises ``ValueError`` when the three do not have the same length.
+    A face never depends on the others drawn with it.  With ``truth`` the masks are drawn too, which costs one more
+    rendering for each AU that acts.  Raises ``ValueError`` when the three do not have the same length.
     """
     levels = torch.as_tensor(levels, dtype=torch.float32)
     if not len(people) == len(levels) == len(scenes):
-        raise ValueError(f"{len(people)} people, {len(levels)} rows of levels and {len(scenes)} scenes: need equally many")
-    parts = []
+        raise ValueError(
+            f"{len(people)} people, {len(levels)} rows of levels, {len(scenes)} scenes: need equally many"
+        )
+    # Batches of one fixed length, the last one filled up: matrix products round alike for every face.
+    batch, parts = max(1, min(16, 192 * 192 // size**2)), []
     with torch.inference_mode():
         for start in range(0, len(people), batch):
-            rows = slice(start, start + batch)
+            rows = np.minimum(np.arange(start, start + batch), len(people) - 1)
             parts.append(_draw(people[rows], levels[rows], scenes[rows], size, truth))
-    images, points, masks = (list(column) for column in zip(*parts, strict=True))
+    kept = len(people)
+    images, points, masks = (torch.cat(column)[:kept] for column in zip(*parts, strict=True))
     pose = torch.stack([scenes.yaw, scenes.pitch, scenes.roll], 1)
-    return Drawn(torch.cat(images), torch.cat(points), pose, torch.cat(masks) if truth else None)
+    return Drawn(images, points, pose, masks if truth else None)
 
 
 def _draw(people: People, levels: torch.Tensor, scenes: Scene, size: int, truth: bool):
     light, points = _paint(people, levels, scenes, size)
-    masks = None
-    if truth:
-        masks = torch.zeros(len(people), len(DRAWN_AUS), size, size, dtype=torch.bool)
-        for u in range(len(DRAWN_AUS)):
-            acting = levels[:, u].amax(1) > 0
-            if bool(acting.any()):
-                without = levels[acting].clone()
-                without[:, u] = 0
-                rows = acting.nonzero()[:, 0].numpy()
-                other, _ = _paint(people[rows], without, scenes[rows], size)
-                masks[acting, u] = ((photo.encode(light[acting]) - photo.encode(other)).abs().amax(1) > 0.02)
+    masks = torch.zeros(len(people), len(DRAWN_AUS) if truth else 0, size, size, dtype=torch.bool)
+    for u in range(masks.shape[1]):
+        if bool((levels[:, u] > 0).any()):
+            without = levels.clone()
+            without[:, u] = 0
+            other, _ = _paint(people, without, scenes, size)
+            masks[:, u] = (photo.encode(light) - photo.encode(other)).abs().amax(1) > CHANGED
     return photo.develop(light, scenes), points, masks
 
 
@@ -84,7 +98,9 @@ class _Surface:
     drawable: torch.Tensor
 
 
-def deform(people: People, levels: torch.Tensor, cols: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def deform(
+    people: People, levels: torch.Tensor, cols: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Skin (N, 3, V) with expression, the same at rest (identity only), and the darkening of folds (N, V)."""
     head, muscles = atlas(cols), muscle_basis(cols)
     moved, dark = age_folds(cols)
@@ -125,7 +141,13 @@ def _hollows(at: torch.Tensor, normal: torch.Tensor, grid: tuple[int, int]) -> t
     """Ambient occlusion (N, V) in (0, 1] from how far the smoothed surface lies above the surface."""
     n, rows, cols = len(at), *grid
     small = F.avg_pool2d(at.reshape(n, 3, rows, cols), 3, 2, 1, count_include_pad=False)
-    wide = F.avg_pool2d(F.avg_pool2d(small, (1, 7), 1, (0, 3), count_include_pad=False), (7, 1), 1, (3, 0), count_include_pad=False)
+    wide = F.avg_pool2d(
+        F.avg_pool2d(small, (1, 7), 1, (0, 3), count_include_pad=False),
+        (7, 1),
+        1,
+        (3, 0),
+        count_include_pad=False,
+    )
     smooth = F.interpolate(wide, size=grid, mode="bilinear", align_corners=False).reshape(n, 3, -1)
     above = ((smooth - at) * normal).sum(1)
     return (1 - 0.9 * above.clamp(-0.2, 0.7)).clamp(0.25, 1.08)
@@ -148,13 +170,17 @@ def _shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch
     buffer.scatter_reduce_(0, flat.reshape(-1), seen[:, 2].reshape(-1), "amax")
     depth = F.max_pool2d(buffer.reshape(n, 1, cells, cells), 3, 1, 1)
     depth = F.avg_pool2d(depth, 3, 1, 1)
-    above = F.grid_sample(depth, place.transpose(1, 2)[:, None], align_corners=False, padding_mode="border")[:, 0, 0]
+    above = F.grid_sample(depth, place.transpose(1, 2)[:, None], align_corners=False, padding_mode="border")[
+        :, 0, 0
+    ]
     lit = 1 - ((above - seen[:, 2] - 1.0) * 0.8).clamp(0, 1)
     lit = F.avg_pool2d(lit.reshape(n, 1, *small), 5, 1, 2, count_include_pad=False)
     return F.interpolate(lit, size=grid, mode="bilinear", align_corners=False).reshape(n, -1)
 
 
-def _paint(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _paint(
+    people: People, levels: torch.Tensor, scenes: Scene, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Linear light (N, 3, size, size) and landmarks (N, 68, 2)."""
     cols, n = columns_for(size), len(people)
     head = atlas(cols)
@@ -172,8 +198,12 @@ def _paint(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> tu
     normal = _normals(surface.at, grid)
     hollow, lit = _hollows(surface.at, normal, grid), _shadow(surface.at, key, grid)
     fixed = torch.cat([to_torch(head.material), skin.skin_maps(cols).strands[None]]).expand(n, -1, -1)
-    sheet = torch.cat([surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed], 1)
-    sampled = F.grid_sample(sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border")
+    sheet = torch.cat(
+        [surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed], 1
+    )
+    sampled = F.grid_sample(
+        sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
+    )
     got = sampled[:, :, 0].transpose(0, 1).contiguous()
     part = torch.as_tensor(head.part, dtype=torch.float32)[point]
     features = _features(levels, people, scenes, skin_at, rest, key, cols)
@@ -217,7 +247,10 @@ def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, f
     colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
     bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
     face = torch.arange(got.shape[1])[:, None].expand(-1, got.shape[2])
-    flat = [a.reshape(*a.shape[:-2], -1) for a in (face, across, height, at, ray, light, s.cm.expand_as(bare), bare, grain)]
+    flat = [
+        a.reshape(*a.shape[:-2], -1)
+        for a in (face, across, height, at, ray, light, s.cm.expand_as(bare), bare, grain)
+    ]
     colour = colour.reshape(3, -1)
     _features_over(colour, paint.Pixels(*flat), people, *features)
     return colour.reshape(at.shape)
@@ -232,7 +265,9 @@ def _irradiance(normal, s: _Setting, hollow, lit):
     sky = 0.31 + 0.19 * paint.dot(s.up, normal)
     open_ = hollow.clamp(0, 1.1)
     tinted = torch.stack([0.15 + 0.85 * open_, open_, 1.12 * open_ - 0.12])
-    return (0.5 * s.key_rgb) * soft * shade * (0.6 + 0.4 * tinted) + (s.fill_rgb * other + s.ambient * sky) * tinted
+    return (0.5 * s.key_rgb) * soft * shade * (0.6 + 0.4 * tinted) + (
+        s.fill_rgb * other + s.ambient * sky
+    ) * tinted
 
 
 def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
@@ -254,8 +289,12 @@ def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge)
     paint.paint_near(colour, p, near & (side < 2.7) & ((p.height + 7.0).abs() < 1.3), paint.lips, people)
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
     paint.paint_near(colour, p, near & (side < 2.65) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth)
-    paint.paint_near(colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes)
-    paint.paint_near(colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people)
+    paint.paint_near(
+        colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes
+    )
+    paint.paint_near(
+        colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people
+    )
     wears = people.looks["glasses"][p.face] > 0
     paint.paint_near(colour, p, wears & (p.height > -4) & (p.height < 3.5), paint.glasses, people, bridge)
 
@@ -274,7 +313,11 @@ def _features(levels, people, scenes, skin_at, rest, key, cols):
     centre = 0.5 * (rest[:, :, top] + rest[:, :, bottom])
     gap = (skin_at[:, 1, top] - skin_at[:, 1, bottom]).clamp(min=0.02)
     opened_mouth = (gap - (rest[:, 1, top] - rest[:, 1, bottom])).clamp(min=0)
-    return eyes, paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth), rest[:, :, nearest_point(cols, 0.0, 0.4)]
+    return (
+        eyes,
+        paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth),
+        rest[:, :, nearest_point(cols, 0.0, 0.4)],
+    )
 
 
 __all__ = ["TRAITS", "Drawn", "columns_for", "deform", "draw_faces"]

@@ -60,7 +60,9 @@ def _beards(side: np.ndarray, v: np.ndarray, front: np.ndarray) -> np.ndarray:
     around_lips = 1 - smoothstep(1.25, 0.85, np.hypot(side / 2.6, (v + 7.05) / 0.95))
     full = jaw * np.maximum(cheek_free, smoothstep(-8.0, -8.6, v)) * around_lips
     soul = bump(side, v, 0, -8.35, 0.35, 0.4)
-    moustache = smoothstep(-6.75, -6.2, v + 0.1 * side) * smoothstep(-5.0, -5.5, v) * smoothstep(3.1, 2.4, side)
+    moustache = (
+        smoothstep(-6.75, -6.2, v + 0.1 * side) * smoothstep(-5.0, -5.5, v) * smoothstep(3.1, 2.4, side)
+    )
     moustache = np.maximum(moustache, bump(side, v, 2.95, -6.9, 0.35, 0.7)) * around_lips
     goatee = smoothstep(2.1, 1.5, side) * smoothstep(-8.5, -9.1, v) * smoothstep(-12.8, -12.0, v)
     goatee = np.maximum(goatee, bump(side, v, 2.6, -8.6, 0.45, 1.0)) + soul
@@ -74,7 +76,11 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     head = atlas(cols)
     x, v = head.material
     side, shape, fine = np.abs(x), (head.rows, head.cols), cols / 128
-    red = 0.8 * bump(side, v, 4.1, -3.0, 1.4, 1.2) + 0.7 * bump(side, v, 0.3, -3.9, 1.0, 0.7) + 0.35 * bump(side, v, 0, -10, 1.3, 0.9)
+    red = (
+        0.8 * bump(side, v, 4.1, -3.0, 1.4, 1.2)
+        + 0.7 * bump(side, v, 0.3, -3.9, 1.0, 0.7)
+        + 0.35 * bump(side, v, 0, -10, 1.3, 0.9)
+    )
     red = red * head.front + 0.8 * (head.part == EARS)
     socket = bump(side, v, 2.3, -0.5, 1.2, 0.7) + 0.6 * bump(side, v, 3.1, 0.8, 1.3, 0.4)
     azimuth, line = np.array(_HAIRLINE).T
@@ -96,8 +102,14 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     style = torch.tensor([_STYLE[s] for s in HAIR_STYLES], device=device)[people.looks["hair_style"].long()]
     look = lambda name: people.looks[name][:, None]  # noqa: E731
     top, sides, recede, fringe, _, _ = (c[:, None] for c in style.unbind(1))
-    line = maps.hairline + 0.45 * look("hairline") + maps.temple * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
-    fall = 2.6 * fringe * torch.exp(-((maps.part_line - 1.5 * look("hair_part")) / 6.0) ** 2) * (v > 2).float()
+    line = (
+        maps.hairline
+        + 0.45 * look("hairline")
+        + maps.temple * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
+    )
+    fall = (
+        2.6 * fringe * torch.exp(-(((maps.part_line - 1.5 * look("hair_part")) / 6.0) ** 2)) * (v > 2).float()
+    )
     above = v - (line - fall) + 0.04 * maps.strands + 0.12 * maps.curls
     on_head = (part == HEAD).float() * (top > 0)
     cover = torch.sigmoid(above * 3.6 + 0.55 * maps.strands) * on_head
@@ -117,7 +129,9 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     mix = torch.stack([people.traits[:, i] for i in (0, 7, 13, 19)], 1) * 0.5
     mottle = 0.035 * (mix @ maps.coarse) + 0.02 * maps.fine
     redness = maps.red * (0.6 + 0.7 * look("red")) + 0.1 * (mix.roll(1, 1) @ maps.coarse)
-    shade = (1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles).clamp(0.3, 1.3)
+    shade = (
+        1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles
+    ).clamp(0.3, 1.3)
     shade = shade * (1 - 0.55 * dark.clamp(0, 1.3))
     skin = people.skin[:, :, None] * shade[:, None]
     blush = torch.stack([0.03 * redness + 0.04 * dark, -0.20 * redness, -0.20 * redness], 1)

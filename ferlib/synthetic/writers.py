@@ -22,7 +22,9 @@ from ferlib.synthetic.people import draw_people, seeds_of, uniforms
 from ferlib.synthetic.render import draw_faces
 
 FER2013_SHARES = np.array([4953, 547, 5121, 8989, 6077, 4002, 6198]) / 35887
-FER2013_NOISE = 0.04  # share of drawn labels replaced by another class, as in the crowd labels of the original
+FER2013_NOISE = (
+    0.04  # share of drawn labels replaced by another class, as in the crowd labels of the original
+)
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 _CHUNK = 250
 
@@ -59,7 +61,9 @@ def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     grey = torch.einsum("nchw,c->nhw", drawn.images.float(), weights).round().to(torch.uint8)
     sides = [f"{au}_{side}" for au in DRAWN_AUS for side in ("left", "right")]
     points = [f"{axis}{i}" for i in range(drawn.landmarks.shape[1]) for axis in "xy"]
-    measured = np.concatenate([levels.reshape(len(plan), -1), drawn.pose.numpy(), drawn.landmarks.numpy().reshape(len(plan), -1)], 1)
+    measured = np.concatenate(
+        [levels.reshape(len(plan), -1), drawn.pose.numpy(), drawn.landmarks.numpy().reshape(len(plan), -1)], 1
+    )
     numbers = pd.DataFrame(measured, columns=[*sides, "yaw", "pitch", "roll", *points])
     truth = pd.concat([plan.reset_index(drop=True), people.attributes(), numbers], axis=1)
     return grey.numpy(), truth
