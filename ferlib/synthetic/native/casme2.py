@@ -25,7 +25,7 @@ EMOTIONS = {
 }  # fmt: skip
 SIZES = {
     "quick": Size(subjects=16, takes=64, face_px=96, every=5),
-    "full": Size(subjects=26, takes=255, face_px=192),
+    "full": Size(subjects=26, takes=255, face_px=112),
 }
 CAMERA = Camera("lab", height_cm=18.5, eye_line=0.32)  # cropped to the face
 PICTURE = Format(280, 340)

@@ -38,7 +38,7 @@ AU_COUNTS = {
 
 SIZES = {
     "quick": Size(subjects=40, takes=200, face_px=112),
-    "full": Size(subjects=123, takes=593, face_px=224),
+    "full": Size(subjects=123, takes=593, face_px=160),
 }
 CAMERA = Camera("studio", height_cm=25.0, eye_line=0.43)
 WIDE, TALL = Format(640, 480, colour=False), Format(640, 490, colour=False)

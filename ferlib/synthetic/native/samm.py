@@ -28,7 +28,7 @@ SUBJECTS = tuple(n for n in range(6, 38) if n not in (8, 27, 29))  # the 29 peop
 OTHER_ONLY = 12  # this person has no clip in MEGC's three classes (28 of 29 take part)
 SIZES = {
     "quick": Size(subjects=10, takes=40, face_px=96, every=5),
-    "full": Size(subjects=29, takes=159, face_px=192),
+    "full": Size(subjects=29, takes=159, face_px=112),
 }
 CAMERA = Camera("lab", height_cm=24.0, eye_line=0.44)
 PICTURE = Format(960, 650, colour=False)

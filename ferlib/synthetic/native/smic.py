@@ -29,7 +29,7 @@ SHOWN = {
 SUBJECTS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)  # the 16 of 20 people who showed any
 SIZES = {
     "quick": Size(subjects=8, takes=32, face_px=96, every=3),
-    "full": Size(subjects=16, takes=164, face_px=128),
+    "full": Size(subjects=16, takes=164, face_px=112),
 }
 CAMERA = Camera("lab", height_cm=18.5, eye_line=0.32)  # cropped to the face
 PICTURE = Format(140, 170)
