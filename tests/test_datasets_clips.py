@@ -1,6 +1,7 @@
 """CASME II, SAMM, SMIC and the MEGC list: native layouts with their quirks, and every damage listed."""
 
 import contextlib
+import functools
 from pathlib import Path
 
 import pytest
@@ -323,11 +324,17 @@ def test_no_cells_make_the_check_crash(tmp_path_factory, rows):
     datasets.check("casme2", tree)
 
 
+@functools.cache
+def good_workbook(tmp_path_factory) -> bytes:
+    file = tmp_path_factory.mktemp("good") / BOOK
+    return workbook(file, [CASME2_HEADER, *CASME2_ROWS]).read_bytes()
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_bytes_in_a_workbook_make_the_check_crash(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("book")
-    whole = bytearray(workbook(folder / "good.xlsx", [CASME2_HEADER, *CASME2_ROWS]).read_bytes())
+    whole = bytearray(good_workbook(tmp_path_factory))
     for _ in range(data.draw(st.integers(1, 20))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     file = folder / "bad.xlsx"
