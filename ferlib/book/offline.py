@@ -33,7 +33,7 @@ def block(self: Any, node: nodes.math_block) -> None:
 def without_thebe(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop thebe's scripts from a page (event ``html-page-context``)."""
     scripts = context.get("script_files", [])
-    context["script_files"] = [script for script in scripts if "thebe" not in repr(script).lower()]
+    context["script_files"] = [s for s in scripts if "thebe" not in f"{s.filename} {s.attributes}".lower()]
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -106,7 +106,8 @@ class Chapter:
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
         shown = pd.DataFrame([_readable(row) for row in self.results]).set_index("result")
-        return shown.rename_axis(None).loc[:, (shown != "").any()]
+        told = (shown != "").any() & ~((shown.nunique() == 1) & (shown.columns == "measured on"))
+        return shown.rename_axis(None).loc[:, told]
 
     def close(self) -> Path:
         """Write ``result.json`` and show where the numbers come from.  Returns the file."""

@@ -53,7 +53,7 @@ def stub(notebook: Path, keys: list[str]) -> dict[str, Any]:
     """A page in the place of a chapter that was not executed: its title, and ``keys`` glued as "not run"."""
     content = read(notebook)
     title = "".join(content["cells"][0]["source"]).splitlines()[0]
-    command = f"ferlib book build --only {notebook.stem.partition('_')[2]}"
+    command = f"ferlib book build --only {name_of(notebook)}"
     text = f"{title}\n\nThis chapter was not run in this build. To run it:\n\n```console\n$ {command}\n```\n"
     mime = "application/papermill.record/text/plain"
     glued = [
