@@ -45,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         network="EmotionCNN",
         n_epochs=60,
-        batch_size=128,
+        batch_size=64,  # 10 epochs on 6,000 real faces: val accuracy .463, with 128 .456
         lr=1e-3,
         patience=15,
         augmentation=Augmentation(),
