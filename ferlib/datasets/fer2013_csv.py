@@ -7,7 +7,9 @@ that it is not sure of to the slow one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +21,7 @@ from ferlib.labels import FER2013_CODES, FER2013_USAGES
 SIDE = 48
 N_PIXELS = SIDE * SIDE
 BLOCK_BYTES = 1 << 19
+N_THREADS = 2
 LONGEST_LINE_BYTES = 1 << 16  # a right line has at most 9,250
 LARGEST_FILE_BYTES = 2 << 30  # the official file has 301 million
 TAG_BYTES = 32  # room for everything before the pixels, and for everything after them
@@ -129,8 +132,14 @@ def read_csv(path: Path) -> Faces:
         columns = read_header(first)
         # a row has at least one digit and one space a pixel; memory that is never written to costs nothing
         kept = _Kept(capacity=path.stat().st_size // (2 * N_PIXELS) + 1)
-        for block in _blocks(file):
-            kept.add(_read_block(block, columns))
+        with ThreadPoolExecutor(N_THREADS) as pool:  # array arithmetic lets other threads run
+            waiting: deque[Future[_Block]] = deque()
+            for block in _blocks(file):
+                waiting.append(pool.submit(_read_block, block, columns))
+                if len(waiting) > 2 * N_THREADS:
+                    kept.add(waiting.popleft().result())
+            for job in waiting:
+                kept.add(job.result())
     return kept.faces()
 
 
