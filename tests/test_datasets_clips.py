@@ -1,7 +1,6 @@
 """CASME II, SAMM, SMIC and the MEGC list: native layouts with their quirks, and every damage listed."""
 
 import contextlib
-import functools
 from pathlib import Path
 
 import pytest
@@ -324,7 +323,7 @@ def test_no_cells_make_the_check_crash(tmp_path_factory, rows):
     datasets.check("casme2", tree)
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def good_workbook(tmp_path_factory) -> bytes:
     file = tmp_path_factory.mktemp("good") / BOOK
     return workbook(file, [CASME2_HEADER, *CASME2_ROWS]).read_bytes()
@@ -332,9 +331,9 @@ def good_workbook(tmp_path_factory) -> bytes:
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_no_bytes_in_a_workbook_make_the_check_crash(tmp_path_factory, data):
+def test_no_bytes_in_a_workbook_make_the_check_crash(tmp_path_factory, good_workbook, data):
     folder = tmp_path_factory.mktemp("book")
-    whole = bytearray(good_workbook(tmp_path_factory))
+    whole = bytearray(good_workbook)
     for _ in range(data.draw(st.integers(1, 20))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     file = folder / "bad.xlsx"
