@@ -118,8 +118,8 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
         ambient=(ambient * spread[2])[:, None] * np.exp(-0.3 * warm), rim=(0.25 + 0.5 * u[4]),
         gaze=np.stack([6 * (0.5 + photo) * z[19] - 0.6 * yaw, 3 * (u[5] - 0.5) - 0.5 * pitch], -1),
         back_low=np.clip(low, 0.005, 2.5), back_high=np.clip(low * np.exp((0.5 + photo) * (u[6] - 0.4))[:, None], 0.005, 2.5),
-        exposure=photo * 0.3 * (u[7] * 2 - 1), contrast=1 + photo * (0.15 + 0.25 * (u[8] * 2 - 1)), grey=0 * u[8],
-        blur=photo * 0.45 * u[9] ** 2, noise=0.003 + photo * 0.014 * u[10] ** 2,
+        exposure=photo * (0.7 * (u[7] * 2 - 1) - 0.2), contrast=1 + photo * (0.22 + 0.3 * (u[8] * 2 - 1)), grey=0 * u[8],
+        blur=photo * 0.4 * u[9] ** 3, noise=0.003 + photo * 0.014 * u[10] ** 2,
         jpeg=np.where(u[11] < photo * 0.8, 40 + 50 * u[12], 0.0), occluded=1.0 * (u[13] < 0.06 * (photo == 1.0)),
     )  # fmt: skip
     return Scene(seeds, **{k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in values.items()})

@@ -20,6 +20,7 @@ LIP_LINE = -7.0  # height of the closed mouth
 LIP_STRIP = 0.05  # half-height of the strip of skin that stretches into the open mouth
 MOUTH_HALF = 2.55  # from the midline to a lip corner
 EYE = (3.15, 0.0)  # address of the middle of an eye
+EYE_HALF = 1.58  # from its middle to a corner
 EYE_RADIUS = 1.2
 EYE_DEPTH = -1.42  # z of the eyeball's centre
 BEHIND = 2.6  # azimuth, radians, beyond which the back of the head is left out: no pose shows it
@@ -77,11 +78,9 @@ _NECK_FRONT = _profile([(-9, -4.0), (-12, -4.3), (-14, -4.5), (-16, -4.0), (-19,
 _NECK_WIDTH = _profile([(-6, 5.3), (-12, 5.3), (-15, 5.5), (-17, 6.2), (-19, 7.6)])
 _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1.4, -7.3), (1.65, -5.2), (2.1, -4),
                       (3.2, -4)], blur=0.12)  # fmt: skip
-_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 1.0), (-2, 1.5), (-3, 2.05), (-3.5, 2.3),
-                         (-3.9, 2.3), (-4.25, 1.95), (-4.55, 1.3), (-4.8, 0.6), (-5.1, 0)], blur=0.22)  # fmt: skip
-_NOSE_WIDTH = _profile(
-    [(1.5, 0.9), (0, 0.66), (-1.5, 0.76), (-3, 0.86), (-3.8, 0.84), (-4.3, 0.7), (-4.8, 0.55)]
-)
+_NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 0.98), (-2, 1.4), (-3, 1.85), (-3.5, 2.05),
+                         (-3.9, 2.08), (-4.25, 1.8), (-4.55, 1.25), (-4.8, 0.6), (-5.1, 0)], blur=0.25)  # fmt: skip
+_NOSE_WIDTH = _profile([(1.5, 0.9), (0, 0.7), (-1.5, 0.84), (-3, 1.0), (-3.8, 0.98), (-4.3, 0.8), (-4.8, 0.6)])
 _SIDE = -8.0  # z of the head's widest plane
 
 _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z

@@ -28,7 +28,7 @@ def _addresses() -> np.ndarray:
     brows = [(-x, y) for x, y in brow_half] + [(x, y) for x, y in reversed(brow_half)]
     nose = [(0, 0.2), (0, -1.2), (0, -2.5), (0, -3.7)]
     nose += [(-1.4, -4.55), (-0.7, -4.75), (0, -4.9), (0.7, -4.75), (1.4, -4.55)]
-    inner, outer = EYE[0] - 1.45, EYE[0] + 1.45
+    inner, outer = EYE[0] - 1.52, EYE[0] + 1.52
     a, b = EYE[0] - 0.5, EYE[0] + 0.5
     lid = lambda f, x: (x, float(f(np.array(x))))  # noqa: E731
     eye = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ferlib.synthetic.head import EYE, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
+from ferlib.synthetic.head import EYE, EYE_HALF, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
 from ferlib.synthetic.people import People
 
 
@@ -82,10 +82,10 @@ def unit(a: torch.Tensor) -> torch.Tensor:
 
 def lid_margins(side: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Heights of the upper and lower lid margins; the torch twin of ``muscles.upper_lid`` and ``lower_lid``."""
-    t = ((side - EYE[0]) / 1.5).clamp(-1, 1)
+    t = ((side - EYE[0]) / EYE_HALF).clamp(-1, 1)
     a = t.abs()
     base = -0.04 + 0.07 * t
-    return base + 0.46 * (1 - a**2.3) * (1 - 0.12 * t), base - 0.42 * (1 - a**2.2) * (1 + 0.14 * t)
+    return base + 0.49 * (1 - a**2.3) * (1 - 0.12 * t), base - 0.44 * (1 - a**2.2) * (1 + 0.14 * t)
 
 
 def brows(colour, p: Pixels, people: People):
@@ -120,7 +120,7 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     opened = eye.opened[p.face, which]
     side = p.across.abs()
     up, low = lid_margins(side)
-    span = 1 - (side - EYE[0]).abs() / 1.5
+    span = 1 - (side - EYE[0]).abs() / EYE_HALF
     soft = p.cm / opened.clamp(0.12, 1.5)
     under, above = up - p.height, p.height - low
     inside = step(under, soft) * step(above, soft) * step(span, 0.04) * p.skin * (opened * 6).clamp(0, 1)
@@ -129,11 +129,11 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     shade = (1 - 0.60 * torch.exp(-depth / 0.15)) * (
         1 - 0.3 * torch.exp(-(above * opened).clamp(min=0) / 0.1)
     )
-    shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / 1.5) ** 3)
+    shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / EYE_HALF) ** 3)
     colour = _lid_skin(colour, p, people, up, low, opened, span)
     colour = over(colour, body * shade, inside)
     female = 1 - people.looks["male"][p.face]
-    thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / 1.5) + 0.35 * p.cm
+    thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / EYE_HALF) + 0.35 * p.cm
     scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
     lash = bell((p.height - up) * scale / thick) * step(span + 0.03, 0.12) * p.skin
     return colour * (1 - 0.88 * lash * (0.06 / (0.35 * p.cm + 0.06)) ** 0.3)
@@ -202,7 +202,7 @@ def mouth(colour, p: Pixels, m: Mouth):
     tall = m.gap[p.face] * (1 - x * x).clamp(min=0.003).sqrt()
     inside = step(1 - t.abs(), 2 * p.cm / (tall + 0.3 * p.cm)) * step(1 - x, 0.02) * p.skin
     inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1) * (m.opened[p.face] * 12).clamp(0, 1)
-    shade = 0.35 + 0.65 * step(tall * (1 - t.abs()) - 0.03, 0.28)
+    shade = 0.5 + 0.5 * step(tall * (1 - t.abs()) - 0.02, 0.2)
     return over(colour, _inside_mouth(p, m) * shade, inside)
 
 
@@ -212,17 +212,17 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     back = (centre[2] - 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - centre[0]
     y = p.at[1] + back * p.ray[1] - centre[1]
-    edge_up, edge_low = -0.12 + 0.035 * x * x, -0.28 - jaw * 0.93 + 0.04 * x * x
+    edge_up, edge_low = -0.34 + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x
     wide = (1 - (x / 2.75) ** 2).clamp(0, 1)
-    upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.0 - y, 0.15 + p.cm)
+    upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.15 - y, 0.15 + p.cm)
     lower = step(edge_low - y, 0.06 + p.cm) * step(y - edge_low + 0.75, 0.15 + p.cm)
     clefts = torch.cos(x.abs() * 7.4 - 0.2).clamp(min=0) ** 24 * (0.05 / (0.05 + p.cm))
     tongue = bell(x / 1.7) * bell((y + 0.35 + 0.86 * jaw) / (0.18 + 0.25 * jaw)) * (jaw * 1.5).clamp(0, 1)
     inner = rgb(x, 0.030, 0.010, 0.009).expand(3, len(x))
     inner = over(inner, rgb(x, 0.36, 0.10, 0.095) * p.light, 0.8 * tongue)
-    inner = over(inner, rgb(x, 0.30, 0.09, 0.085) * p.light, step(y - edge_up - 0.9, 0.2))
-    glow = p.light.mean(0) * 0.75 + 0.25
-    white = rgb(x, 0.80, 0.755, 0.66) * glow * (0.35 + 0.75 * wide) * (1 - 0.45 * clefts)
+    inner = over(inner, rgb(x, 0.30, 0.09, 0.085) * p.light, step(y - edge_up - 1.05, 0.2))
+    glow = p.light.mean(0) * 0.8 + 0.3
+    white = rgb(x, 0.80, 0.755, 0.66) * glow * (0.45 + 0.75 * wide) * (1 - 0.45 * clefts)
     inner = over(inner, white * 0.8, lower * wide.sqrt())
     return over(inner, white, upper * wide.sqrt())
 
@@ -261,5 +261,5 @@ def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):
     )
     alpha = torch.maximum(torch.maximum(frame, nose), arm) * wears
     dark = 0.02 + 0.10 * (shape - 0.5).abs() * rgb(x, 1.2, 0.9, 0.6)
-    colour = over(colour, p.light * 0.8, (rim < 0).float() * wears * 0.05)
+    colour = over(colour, p.light * 0.4, (rim < 0).float() * wears * 0.04)
     return over(colour, dark * (0.4 + 0.6 * p.light), alpha)

@@ -185,7 +185,7 @@ def _paint(
     cols, n = columns_for(size), len(people)
     head = atlas(cols)
     grid = (head.rows, head.cols)
-    fine = int(size * 1.5 + 1) // 2 * 2
+    fine = int(size * (1.25 if size <= 112 else 1.5) + 1) // 2 * 2
     skin_at, rest, dark = deform(people, levels, cols)
     surface = _surface(people, skin_at, dark, cols)
     turn = rotation(scenes)
