@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -234,9 +233,9 @@ def change_maps(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def pixel_shares(pictures: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, Estimate]:
-    """Share of the pixel variance that vanishes when one thing is held fixed: total-effect indices.
+    """Share of the pixel variance that is left when all but one thing is held fixed: total-effect indices.
 
-    Jansen 1999, eq. 9: half the mean squared difference between pictures that differ in this alone, over the
+    Jansen 1999: half the mean squared difference between pictures that differ in this alone, over the
     variance; the variance is half the mean squared difference of unrelated pictures.  The shares add up to
     more than 1 as far as the factors interact.  Intervals by resampling the base pictures, one a person.
     """
@@ -245,11 +244,10 @@ def pixel_shares(pictures: dict[str, np.ndarray], rng: np.random.Generator) -> d
     n = len(base)
     times = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
     whole = moved.pop("everything")
-    ratio: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda w, part: (w @ part) / (w @ whole)  # noqa: E731
-    return {
-        name: _estimate(ratio(np.ones(n), part), ratio(times, part), n, "subject")
-        for name, part in moved.items()
+    shares = {
+        name: (part.sum() / whole.sum(), (times @ part) / (times @ whole)) for name, part in moved.items()
     }
+    return {name: _estimate(value, draws, n, "subject") for name, (value, draws) in shares.items()}
 
 
 # ------------------------------------------------------------------------------- distance from life
@@ -280,13 +278,18 @@ def distance_sentence(record: pd.DataFrame) -> str:
     if record.empty or not set(keys) <= set(record["key"]):
         return "How far the drawn faces are from life was not measured for this copy of the book."
     rows = record.drop_duplicates("key", keep="last").set_index("key")
-    said = {key: "{value:.1%} ({low:.1%} to {high:.1%})".format(**rows.loc[key]) for key in keys}
+    shown = rows[["value", "low", "high"]].map("{:.1%}".format)
+    said = {
+        key: f"{shown.at[key, 'value']} ({shown.at[key, 'low']} to {shown.at[key, 'high']})" for key in keys
+    }
     sentence = (
         f"A network that has seen only drawn faces names {said[keys[0]]} of the photographs as people did "
         f"({rows.loc[keys[0], 'split']}), with a mean recall over the emotions of {said[keys[1]]}. "
         f"Always naming the commonest emotion gives {said[keys[2]]}."
     )
-    return sentence.replace("%", " %")
+    told = ", ".join(f"{name} {rows[name].iloc[0]}" for name in ("device", "commit", "date") if name in rows)
+    stale = " The code has changed since." if "stale" in rows and rows["stale"].any() else ""
+    return sentence.replace("%", " %") + (f" Number of record: {told}.{stale}" if told else "")
 
 
 # ------------------------------------------------------------------------------------- who is drawn

@@ -7,6 +7,7 @@ nothing is said by colour alone.
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -206,15 +207,17 @@ def face_rows(rows: dict[str, list[tuple[np.ndarray, str]]]) -> np.ndarray:
     """
     columns = max(len(faces) for faces in rows.values())
     side = WIDTH / columns
-    _, axes = plt.subplots(len(rows), columns, figsize=(WIDTH, len(rows) * side * 1.52), squeeze=False)
+    _, axes = plt.subplots(len(rows), columns, figsize=(WIDTH, len(rows) * (side + 0.45)), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for line, (name, faces) in zip(axes, rows.items(), strict=True):
         for ax, (image, caption) in zip(line, faces, strict=False):
             ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
-            ax.set_title(caption, fontsize=7.5, fontweight="normal", loc="center", pad=3)
-        line[0].annotate(name, (0, 1), (0, 15), xycoords="axes fraction", textcoords="offset points",
-                         fontweight="bold", fontsize=9.5, annotation_clip=False)  # fmt: skip
+            ax.set_title(textwrap.fill(caption, 14), fontsize=7.5, fontweight="normal", loc="center", pad=3)
+        lines = max(textwrap.fill(caption, 14).count("\n") for _, caption in faces)
+        title = line[0].annotate(name, (0, 1), (0, 16 + 9 * lines), xycoords="axes fraction", annotation_clip=False,
+                                 textcoords="offset points", fontweight="bold", fontsize=9.5)  # fmt: skip
+        title.set_in_layout(False)
     return axes
 
 
@@ -247,11 +250,13 @@ def change_maps(maps: dict[str, np.ndarray], face: np.ndarray) -> np.ndarray:
     outline lies under the maps.  Returns (2, maps) Axes.
     """
     top = max(float(change.max()) for change in maps.values())
+    from scipy.ndimage import gaussian_filter
+
     _, axes = plt.subplots(2, len(maps), figsize=(WIDTH, 2 * WIDTH / len(maps) * 1.3), squeeze=False)
     for column, (name, change) in zip(axes.T, maps.items(), strict=True):
         for ax, high in zip(column, (top, float(change.max())), strict=True):
             ax.imshow(change, cmap="cividis", vmin=0, vmax=high or 1, interpolation="bilinear")
-            ax.contour(face, levels=3, colors="white", linewidths=0.4, alpha=0.5)
+            ax.contour(gaussian_filter(face, 1.5), levels=2, colors="white", linewidths=0.5, alpha=0.5)
             ax.set(xticks=[], yticks=[])
             ax.set_xlabel(f"yellow = {high:.0f}", fontsize=8)
             ax.grid(visible=False)
@@ -263,24 +268,20 @@ def change_maps(maps: dict[str, np.ndarray], face: np.ndarray) -> np.ndarray:
 
 @styled
 def crowd(people: pd.DataFrame) -> np.ndarray:
-    """Who is drawn: how many people of each age and skin tone.
+    """Who is drawn: per cent of each corpus's people by age and by skin tone.
 
     people : one row a person, columns ``corpus age monk_tone``.  Returns (2,) Axes.
     """
-    _, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
-    look = {
-        "hue": "corpus",
-        "multiple": "stack",
-        "palette": list(CYCLE),
-        "edgecolor": PAPER,
-        "linewidth": 0.8,
-    }
-    sns.histplot(people, x="age", binwidth=10, binrange=(15, 85), legend=False, ax=axes[0], **look)
-    sns.histplot(people, x="monk_tone", discrete=True, shrink=0.85, ax=axes[1], **look)
-    axes[0].set(title="Age", xlabel="years", ylabel="people")
-    axes[1].set(title="Skin tone", xlabel="Monk tone, 1 lightest, 10 darkest", ylabel="", xticks=range(1, 11))
-    legend = axes[1].get_legend()
-    if legend:
-        legend.set_title("")
-        sns.move_legend(axes[1], "upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, title="")
+    _, axes = plt.subplots(1, 2, figsize=(WIDTH, 1.3 + 0.42 * people["corpus"].nunique()), sharey=True)
+    decade = people["age"] // 10 * 10
+    n = people["corpus"].value_counts()
+    names = people["corpus"].map(lambda name: f"{name} ({n[name]:,})")
+    parts = {"age, by decade": decade, "skin tone (Monk), 1 lightest": people["monk_tone"]}
+    for ax, (title, column) in zip(axes, parts.items(), strict=True):
+        share = pd.crosstab(names, column, normalize="index").reindex(names.unique())
+        words = share.map(lambda s: f"{100 * s:.0f}")
+        sns.heatmap(share, annot=words, fmt="", cmap="Blues", vmin=0, vmax=0.5, cbar=False, ax=ax,
+                    linewidths=1, linecolor=PAPER, annot_kws={"fontsize": 8.5})  # fmt: skip
+        ax.set(title=title, xlabel="", ylabel="")
+        ax.tick_params(axis="y", rotation=0, labelsize=8.5)
     return axes

@@ -203,8 +203,9 @@ PLATES_STYLE = """
   gap: 1.4rem 1.6rem; margin: 1.4rem 0; }
 .bd-article .au-plates figure, .au-plates figure { margin: 0; break-inside: avoid; }
 .bd-article .au-plates img, .au-plates img { width: 100%; height: auto; border-radius: 10px; padding: 0; }
-.bd-article .au-plates figcaption, .au-plates figcaption { margin: 0.35rem 0 0; line-height: 1.45; max-width: none; }
-.au-plates figcaption strong { display: block; }
+.bd-article .au-plates figcaption, .au-plates figcaption { margin: 0.35rem 0 0; line-height: 1.45; max-width: none;
+  font-size: 0.9rem; font-weight: 400; letter-spacing: 0; color: var(--pst-color-text-base, inherit); }
+.bd-article .au-plates figcaption strong { display: block; font-weight: 650; }
 .au-plates figcaption em { display: block; color: var(--pst-color-text-muted, #57606a); }
 """
 PLATE = (

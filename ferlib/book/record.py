@@ -56,14 +56,15 @@ class Chapter:
 
     def uses(self, *things: Any) -> None:
         """Note the ``FaceSet``\\ s and runs that the numbers stand on; say so where faces are drawn."""
+        known = set(self.corpora)
         for thing in things:
             if hasattr(thing, "key"):
                 self.runs[thing.key] = {"digest": provenance.run_digest(thing.key), **_told(thing)}
             else:
-                known = thing.corpus in self.corpora
                 self.corpora[thing.corpus] = {"digest": thing.digest, "synthetic": bool(thing.synthetic)}
-                if thing.synthetic and not known:
-                    _show(BANNER.format(corpus=thing.corpus))
+        drawn = [name for name, told in self.corpora.items() if told["synthetic"] and name not in known]
+        if drawn:
+            _show(BANNER.format(corpora=", ".join(f"<code>{name}</code>" for name in drawn)))
 
     def record(
         self,
@@ -144,7 +145,7 @@ class Chapter:
 
 BANNER = (
     '<div class="admonition drawn"><p class="admonition-title">These faces are drawn</p>'
-    "<p>This page ran on <code>{corpus}</code>: faces drawn by this book's own rig, whose Action Units are "
+    "<p>This page ran on {corpora}: faces drawn by this book's own rig, whose Action Units are "
     "known exactly. No number here is a result on photographs of people.</p></div>"
 )
 
