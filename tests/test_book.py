@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -334,3 +335,30 @@ def test_ctrl_c_stops_cleanly(shelf):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 130
     assert gone(shelf)
+
+
+@pytest.mark.full
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
+    unbroken = shelf_in(tmp_path / "unbroken")
+    assert start(unbroken).wait(timeout=300) == 0
+    rng = random.Random(0)
+    began = time.monotonic()
+    root = shelf_in(tmp_path / "killed")
+    assert start(root).wait(timeout=300) == 0
+    whole_s = time.monotonic() - began
+    for i in range(20):
+        shutil.rmtree(root / "_build" / ("chapters" if i % 2 else "html"))
+        process = start(root)
+        time.sleep(rng.uniform(0, whole_s))
+        (os.kill if i % 4 < 2 else os.killpg)(process.pid, signal.SIGKILL)
+        process.wait()
+        assert gone(root)
+        assert start(root).wait(timeout=300) == 0
+        assert results(root) == results(unbroken)
+        assert building.stale(next((root / "_build" / "chapters").glob("*/*"))) == []
+        assert (root / "_build" / "html" / "01_small.html").is_file()
+
+
+def results(root):
+    content = json.loads((root / "results" / "small.json").read_text())
+    return content["parameters"], content["results"]

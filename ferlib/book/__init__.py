@@ -4,9 +4,25 @@ In a chapter: ``chapter = book.open("training", globals())``, then ``chapter.use
 ``chapter.close``.  On a command line: ``ferlib book build`` and ``ferlib book params``.
 """
 
-from ferlib.book.provenance import numbers_of_record, of_record
-from ferlib.book.record import Chapter
-from ferlib.book.record import open_chapter as open
-from ferlib.book.sheets import Sheets
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES: dict[str, tuple[str, str]] = {
+    "open": ("record", "open_chapter"),
+    "Chapter": ("record", "Chapter"),
+    "Sheets": ("sheets", "Sheets"),
+    "numbers_of_record": ("provenance", "numbers_of_record"),
+    "of_record": ("provenance", "of_record"),
+}
+"""What a chapter calls, and where it is; loaded when asked for, since commands need no figures."""
 
 __all__ = ["Chapter", "Sheets", "numbers_of_record", "of_record", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
