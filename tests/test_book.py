@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ferlib.book import build as building
-from ferlib.book import chapters, record
+from ferlib.book import chapters
 from ferlib.book.build import Layout
 from ferlib.book.chapters import Wish
 from ferlib.book.runner import ChapterError, Execution, Limits, Task, Terminal, run
@@ -205,37 +205,6 @@ def test_a_corpus_goes_to_the_chapters_that_can_use_it(shelf):
 def test_parameters_are_listed_with_type_default_and_meaning():
     (first, *_) = chapters.parameters_of(NOTEBOOKS / "01_small.ipynb")
     assert first == chapters.Parameter("n_steps", "int", 3, "how many numbers to add")
-
-
-# ----------------------------------------------------------------------------------------------- records
-
-
-def cells(injected):
-    return {"In": ["", "n_steps: int = 3  # how many", f"# Parameters\n{injected}"], "n_steps": 3}
-
-
-def test_plain_papermill_with_a_misspelt_parameter_is_refused_by_the_chapter():
-    with pytest.raises(UsageError, match="Did you mean 'n_steps'"):
-        record.open_chapter("small", cells("n_step = 5"))
-    with pytest.raises(UsageError, match="not of type int"):
-        record.open_chapter("small", cells("n_steps = 'x'") | {"n_steps": 2.5})
-
-
-def test_a_result_is_written_whole_with_what_it_stands_on(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("FERLIB_RESULT", str(tmp_path / "deep" / "result.json"))
-    chapter = record.open_chapter("small", cells("n_steps = 3"))
-    assert "n_steps" in capsys.readouterr().out
-    chapter.record("accuracy", 0.72136, split="test", reported="fer2013")
-    with pytest.raises(UsageError, match="recorded twice"):
-        chapter.record("accuracy", 0.5)
-    assert chapter.table().loc["accuracy", "ours"] == "72.1\N{NO-BREAK SPACE}%"
-    assert chapter.table().loc["accuracy", "reported"] == "72.1\N{NO-BREAK SPACE}% (to check)"
-    written = json.loads(chapter.close().read_text())
-    assert written["results"][0]["value"] == 0.72136
-    assert {"version", "commit", "dirty", "synthetic", "device", "seconds", "date"} <= set(
-        written["provenance"]
-    )
-    assert [f.name for f in (tmp_path / "deep").iterdir()] == ["result.json"]
 
 
 # ------------------------------------------------------------------------------------------------- build

@@ -86,7 +86,7 @@ class Chapter:
         check_name("unit", unit, UNITS)
         if key in [row["key"] for row in self.results]:
             raise UsageError(f"{self.name}: {key!r} is recorded twice")
-        low, high, n = (getattr(estimate, part, None) for part in ("low", "high", "n"))
+        low, high, n = (_known(getattr(estimate, part, None)) for part in ("low", "high", "n"))
         value = float(getattr(estimate, "value", estimate))
         other = REPORTED[check_name("reported number", reported, REPORTED)] if reported else None
         row = {"key": key, "value": value, "low": low, "high": high, "n": n, "unit": unit, "split": split}
@@ -219,6 +219,10 @@ def _told(run: Any) -> dict[str, Any]:
     file = paths.run(run.key) / "run.json"
     content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return {"device": content.get("device"), "seconds": content.get("seconds"), "seed": content.get("seed")}
+
+
+def _known(value: Any) -> Any:
+    return None if value is None or value != value else value  # NaN has no place in JSON
 
 
 def _glued(row: dict[str, Any]) -> dict[str, str]:
