@@ -70,19 +70,28 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
 
 
+def eyes_fit(eyes: np.ndarray, image: np.ndarray) -> bool:
+    """Whether both eyes (2, 2) lie within (H, W), at least 8 pixels apart."""
+    height, width = image.shape
+    inside = (eyes >= 0).all() and (eyes <= (width, height)).all()
+    return bool(inside and np.hypot(*(eyes[1] - eyes[0])) >= 8)
+
+
 def crop_aligned(image: np.ndarray, eyes: np.ndarray, size: int = CROP_PX) -> np.ndarray:
     """Rotate, scale and shift (H, W) uint8 so that the eyes come to lie at ``EYES_AT``: (size, size) uint8.
 
-    eyes : (2, 2), x and y of the left and right eye in pixels.  Raises ``ValueError`` where they coincide.
+    eyes : (2, 2), x and y of the left and right eye in pixels.  Raises ``ValueError`` where they do not
+    fit into the image.
     """
     import cv2
 
     eyes = np.asarray(eyes, np.float64)
-    apart = float(np.hypot(*(eyes[1] - eyes[0])))
+    if not eyes_fit(eyes, image):
+        raise ValueError(
+            f"eyes at {eyes.tolist()} do not fit into {image.shape[1]} x {image.shape[0]} pixels"
+        )
     wanted = np.array(EYES_AT) * size
-    scale = float(wanted[1, 0] - wanted[0, 0]) / max(apart, 1e-9)
-    if not np.isfinite(eyes).all() or apart < 2:
-        raise ValueError(f"the eyes are {apart:.1f} pixels apart")
+    scale = float((wanted[1, 0] - wanted[0, 0]) / np.hypot(*(eyes[1] - eyes[0])))
     if scale < 1:  # average over the pixels that become one, instead of picking among them
         shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         eyes = (eyes + 0.5) * (shrunk.shape[1] / image.shape[1], shrunk.shape[0] / image.shape[0]) - 0.5

@@ -1,5 +1,7 @@
 """CK+: first frame neutral, last three labelled; every damage is listed and none crashes."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,8 +111,11 @@ DAMAGES = {
     "landmarks.txt: 1 rows instead of 68": lambda t: text(
         t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", "1 2"
     ),
-    "the eyes are less than 8 pixels apart": lambda t: text(
+    "00000005.png: its landmarks put the eyes at [[5.0, 5.0], [6.0, 5.0]]": lambda t: text(
         t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", landmarks((5, 5), (6, 5))
+    ),
+    "its landmarks put the eyes at [[5.0, 5.0], [1e+20, 5.0]]": lambda t: text(
+        t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", landmarks((5, 5), (1e20, 5))
     ),
     "the same person as S005, in another spelling": lambda t: picture(
         t / IMAGES / "s5/001/S005_001_00000001.png"
@@ -156,6 +161,16 @@ def test_strangers_are_notices(tree):
     assert "AU 64: not used by this book" in told
 
 
+def test_names_that_are_not_utf8_and_loops_of_links_are_survived(tree):
+    (tree / IMAGES / "S005" / os.fsdecode(b"00\xff")).mkdir()
+    picture(tree / IMAGES / "S005" / os.fsdecode(b"00\xff") / "S005_003_00000001.png")
+    (tree / IMAGES / "S006").symlink_to(tree / IMAGES / "S007")
+    (tree / IMAGES / "S007").symlink_to(tree / IMAGES / "S006")
+    told = datasets.check("ckplus", tree).text()
+    assert "a name with characters that cannot be printed" in told
+    told.encode("utf-8")
+
+
 def test_a_folder_that_is_something_else_is_said(tmp_path):
     with pytest.raises(DataError, match="cohn-kanade-images"):
         datasets.check("ckplus", tmp_path)
@@ -171,4 +186,4 @@ def test_no_label_file_makes_the_check_crash(tmp_path_factory, branch, content):
     picture(tree / IMAGES / "S005/001/S005_001_00000001.png", 16, 16)
     text(tree / branch.format("S005/001/S005_001_00000001"), "").write_bytes(content)
     reading = read(tree)
-    assert len(reading.table) == 1
+    assert len(reading.table) <= 1

@@ -57,6 +57,29 @@ def test_the_committed_sample_is_small_and_marked_as_drawn():
     assert json.loads((folder / "DRAWN.json").read_text())["synthetic"] is True
 
 
+def test_training_machines_need_few_packages_to_load_and_divide(tmp_path):
+    """A bare GPU image has torch, numpy, pandas and pyarrow; the rest of the book's packages it lacks."""
+    datasets.prepare("fer2013", sample(tmp_path / "tree"))
+    code = (
+        "import sys\n"
+        "for name in ('pandera', 'filelock', 'cv2', 'PIL', 'platformdirs', 'sklearn', 'scipy', 'python_calamine'):\n"
+        "    sys.modules[name] = None\n"
+        "from ferlib import datasets, splits\n"
+        "print(splits.parts(datasets.load('synthetic-fer2013')).sentence)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "28 Training images fitted the network" in done.stdout
+
+
+def test_a_home_that_cannot_be_written_names_another(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "file"))
+    done = ferlib("corpus", "prepare", "fer2013", "--source", str(sample(tmp_path / "tree")))
+    assert done.returncode == 1
+    assert "export FERLIB_HOME=FOLDER" in done.stderr
+
+
 def test_exit_codes_tell_bad_data_from_a_wrong_call(tmp_path):
     run = CliRunner().invoke
     bad = write_csv(tmp_path / "fer2013.csv", [csv_row(9, good_rows()[1][0])])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ferlib import datasets
 from ferlib.config import DataError, UsageError
-from ferlib.datasets import fer2013_csv
+from ferlib.datasets import fer2013, fer2013_csv
 from ferlib.datasets.ferplus import RULES, ferplus_labels
 from ferlib.labels import FER2013_CODES, FER2013_FOLDERS, FERPLUS_COLUMNS
 
@@ -422,6 +422,18 @@ def test_votes_are_joined_by_row_even_past_a_bad_row(tmp_path):
         "train": 2,
         "val": 0,
     }
+
+
+def test_the_official_n_of_each_rule_is_asserted_where_the_test_split_is_whole(tmp_path, monkeypatch):
+    rows, _ = good_rows(10)
+    usages = [row.rsplit(",", 1)[1] for row in rows]
+    source = write_csv(tmp_path / "fer2013.csv", rows)
+    votes_file(tmp_path / "fer2013new.csv", [v for v, _ in VOTES], usages)
+    monkeypatch.setitem(fer2013.OFFICIAL_SPLITS, "test", usages.count("PrivateTest"))
+    told = datasets.check("fer2013", source).text()
+    assert "ferplus-majority keeps 1 test images; officially 3,153" in told
+    monkeypatch.setitem(fer2013.OFFICIAL_TEST_N, "ferplus-majority", 1)
+    assert "ferplus-majority keeps" not in datasets.check("fer2013", source).text()
 
 
 def test_votes_that_do_not_belong_are_refused(tmp_path):

@@ -36,10 +36,13 @@ def test_the_eyes_come_to_lie_at_the_same_places(eyes):
         assert found == pytest.approx((x * 96, y * 96), abs=1.0)
 
 
-def test_eyes_that_coincide_or_are_not_numbers_are_refused():
-    for eyes in ([[5, 5], [5, 5]], [[np.nan, 1], [2, 3]]):
-        with pytest.raises(ValueError, match="pixels apart"):
-            faces.crop_aligned(dots([(5, 5)]), np.array(eyes, float))
+@pytest.mark.parametrize(
+    "eyes",
+    [[[5, 5], [5, 5]], [[np.nan, 1], [20, 3]], [[-1, 5], [20, 5]], [[5, 5], [1e9, 5]], [[5, 5], [20, 101]]],
+)
+def test_eyes_that_coincide_or_lie_outside_the_picture_are_refused(eyes):
+    with pytest.raises(ValueError, match="do not fit into 120 x 100 pixels"):
+        faces.crop_aligned(dots([(5, 5)]), np.array(eyes, float))
 
 
 def test_eye_centres_are_means_of_six_landmarks():

@@ -10,6 +10,8 @@ from ferlib import labels
 def test_every_foreign_code_means_an_emotion_of_the_book():
     assert len(set(labels.EMOTIONS)) == 8
     assert set(labels.FER2013_CODES) == set(labels.EMOTIONS) - {"contempt"}
+    assert set(labels.EMOTION_WORDS.values()) == set(labels.EMOTIONS)
+    assert labels.EMOTION_WORDS.items() >= labels.FER2013_FOLDERS.items()
     assert set(labels.FER2013_FOLDERS.values()) == set(labels.FER2013_CODES)
     assert set(labels.FERPLUS_COLUMNS[:8]) == set(labels.EMOTIONS)
     assert set(labels.FER2013_USAGES.values()) == set(labels.SPLITS)

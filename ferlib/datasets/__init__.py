@@ -47,7 +47,10 @@ def _read(name: str, source: Path, options: dict[str, Any]) -> Reading:
     unknown = set(options) - set(takes) - {"crop"}
     if unknown:
         raise UsageError(f"{name} takes no --{', --'.join(sorted(unknown))}")
-    return module.read(source, **{name: value for name, value in options.items() if name in takes})
+    try:
+        return module.read(source, **{name: value for name, value in options.items() if name in takes})
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error}") from error
 
 
 def check(name: str, source: Path, **options: Any) -> Report:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+from ferlib import paths
+from ferlib.config import DataError
 
 LOCK_WAIT_S = 600.0
 
@@ -16,12 +19,25 @@ def replacing(place: Path) -> Iterator[Path]:
     """A fresh empty folder to fill; when the block ends well it is flushed to the disk and becomes ``place``.
 
     One writer of a place at a time: others wait for its lock, which the system frees when a writer dies.
-    If the block raises, ``place`` stays as it was.
+    If the block raises, ``place`` stays as it was.  Raises ``DataError`` where the disk refuses, or another
+    writer holds the lock for longer than ``LOCK_WAIT_S``.
     """
     import filelock  # readers do without
 
+    try:
+        with _replacing(place, filelock.FileLock(lock_of(place), timeout=LOCK_WAIT_S)) as fresh:
+            yield fresh
+    except filelock.Timeout:
+        raise DataError(f"{place} is being written by another process; wait for it, or end it") from None
+    except OSError as error:
+        hint = f"Choose another home:  export FERLIB_HOME=FOLDER (now {paths.home()})"
+        raise DataError(f"{place} cannot be written: {error}. {hint}") from error
+
+
+@contextmanager
+def _replacing(place: Path, lock: AbstractContextManager) -> Iterator[Path]:
     place.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(lock_of(place), timeout=LOCK_WAIT_S):
+    with lock:
         tidy(place)
         fresh = place.with_name(f".{place.name}.{os.getpid()}.tmp")
         fresh.mkdir()

@@ -20,6 +20,8 @@ class BadFile(ValueError):
 
 def check_file(file: Path, root: Path, largest_bytes: int) -> None:
     """Raise :class:`BadFile` unless ``file`` is regular, within ``root``, neither empty nor monstrous."""
+    if not str(file).isprintable():
+        raise BadFile("a name with characters that cannot be printed")
     real = os.path.realpath(file)
     if not Path(real).is_relative_to(os.path.realpath(root)):
         raise BadFile(f"a link out of the tree, to {real}")

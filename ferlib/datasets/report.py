@@ -18,6 +18,11 @@ class Finding:
         return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
 
 
+def _printable(text: object) -> str:
+    """``text`` with what is not UTF-8, as in the names of some files, written as escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass
 class Report:
     """Problems: unreadable or contradictory content (exit 1).  Notices: good to know (exit 1 when strict)."""
@@ -30,11 +35,11 @@ class Report:
 
     def problem(self, file: str | Path, line: int | None, reason: str) -> None:
         """Note unreadable or contradictory content."""
-        self.problems.append(Finding(str(file), line, reason))
+        self.problems.append(Finding(_printable(file), line, _printable(reason)))
 
     def notice(self, file: str | Path, line: int | None, reason: str) -> None:
         """Note a difference from the official release that leaves the data usable."""
-        self.notices.append(Finding(str(file), line, reason))
+        self.notices.append(Finding(_printable(file), line, _printable(reason)))
 
     def exit_code(self, strict: bool = False) -> int:
         """0 clean, 1 bad; notices count as bad when ``strict``."""

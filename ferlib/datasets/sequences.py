@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -81,7 +82,11 @@ def _read_frames(sequence: Sequence, root: Path, report: Report) -> list[tuple[i
     read = []
     for number, file in sequence.frames:
         try:
-            read.append((number, file, read_grey(file, root)))
+            picture = read_grey(file, root)
+            eyes = sequence.eyes.get(number)
+            if eyes is not None and not faces.eyes_fit(eyes, picture):
+                raise BadFile(f"its landmarks put the eyes at {eyes.round().tolist()}, outside the picture")
+            read.append((number, file, picture))
         except BadFile as error:
             report.problem(_relative(file, root), None, str(error))
     return read
@@ -146,7 +151,7 @@ def numbered_files(
     for file in sorted(folder.iterdir()):
         if file.name.startswith(".") or file.suffix.lower() in ignored:
             continue
-        match = re.fullmatch(pattern, file.name)
+        match = re.fullmatch(pattern, file.name, re.IGNORECASE)
         if not match or int(match[1]) > MAX_NUMBER:
             report.notice(_relative(file, root), None, "not a frame of this corpus; passed over")
         elif int(match[1]) in found:
@@ -162,8 +167,9 @@ def subfolders(folder: Path, root: Path, report: Report) -> list[Path]:
     for inner in sorted(folder.iterdir()) if folder.is_dir() else []:
         if inner.name.startswith("."):
             continue
-        if not inner.resolve().is_relative_to(root.resolve()):
-            report.problem(_relative(inner, root), None, f"a link out of the tree, to {inner.resolve()}")
+        real = os.path.realpath(inner)  # unlike Path.resolve it survives a loop of links
+        if not Path(real).is_relative_to(os.path.realpath(root)):
+            report.problem(_relative(inner, root), None, f"a link out of the tree, to {real}")
         elif inner.is_dir():
             found.append(inner)
     return found
