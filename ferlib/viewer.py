@@ -123,9 +123,9 @@ class AUSlider:
 
 
 SLIDER = (
-    '<label class="au-row"><span>{title}</span>'
-    '<input type="range" min="0" max="{last}" value="0" data-au="{au}" aria-valuetext="neutral">'
-    "<output>–</output></label>"
+    '<div class="au-row"><label for="slide-{au}">{title}</label>'
+    '<input type="range" id="slide-{au}" min="0" max="{last}" value="0" data-au="{au}" aria-valuetext="neutral">'
+    '<output for="slide-{au}">–</output></div>'
 )
 GROUP = '<fieldset><legend>{}</legend><div class="au-rows">{}</div></fieldset>'
 
