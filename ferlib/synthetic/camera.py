@@ -25,7 +25,8 @@ class Scene:
     eye_line, centre : where the eyes' height and the face's middle lie, fractions of the picture.
     key, fill : directions towards the lights in the camera's frame; key_rgb, fill_rgb, ambient, rim : their light.
     gaze : yaw and pitch of the eyes, degrees.  back_low, back_high : backdrop colours, linear.  exposure : stops.
-    contrast, grey, blur (px at 48), noise (fraction of white), jpeg (quality, 0 = none), hand (occlusion, 0 or 1).
+    contrast, grey, blur (px at 48), noise (fraction of white), jpeg (quality, 0 = none),
+    sharp (strength of the camera's sharpening), occluded (1 where a hand covers part of the face).
     """
 
     seeds: np.ndarray
@@ -51,6 +52,7 @@ class Scene:
     blur: torch.Tensor
     noise: torch.Tensor
     jpeg: torch.Tensor
+    sharp: torch.Tensor
     occluded: torch.Tensor
 
     def __len__(self) -> int:
@@ -85,7 +87,7 @@ _RECIPES = {
                 tint=0.03, backdrop=0.5, photo=0.2),
     "living-room": dict(pose=(8, 7, 4), frame=(19, 1.2), eye=(0.40, 0.02), key=(5, 14, -6, 10), light=(1.7, 0.5, 0.5),
                         tint=0.16, backdrop=0.12, photo=0.7),
-    "wild": dict(pose=(16, 10, 7), frame=(18.2, 1.3), eye=(0.39, 0.02), key=(0, 50, 30, 22), light=(1.9, 0.6, 0.5),
+    "wild": dict(pose=(16, 10, 7), frame=(17.3, 1.2), eye=(0.39, 0.02), key=(0, 50, 30, 22), light=(1.9, 0.6, 0.5),
                  tint=0.12, backdrop=0.3, photo=1.0),
 }  # fmt: skip
 
@@ -118,9 +120,9 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
         ambient=(ambient * spread[2])[:, None] * np.exp(-0.3 * warm), rim=(0.25 + 0.5 * u[4]),
         gaze=np.stack([6 * (0.5 + photo) * z[19] - 0.6 * yaw, 3 * (u[5] - 0.5) - 0.5 * pitch], -1),
         back_low=np.clip(low, 0.005, 2.5), back_high=np.clip(low * np.exp((0.5 + photo) * (u[6] - 0.4))[:, None], 0.005, 2.5),
-        exposure=photo * (0.7 * (u[7] * 2 - 1) - 0.2), contrast=1 + photo * (0.22 + 0.3 * (u[8] * 2 - 1)), grey=0 * u[8],
+        exposure=photo * (0.7 * (u[7] * 2 - 1) - 0.2), contrast=1 + photo * (0.34 + 0.3 * (u[8] * 2 - 1)), grey=0 * u[8],
         blur=photo * 0.4 * u[9] ** 3, noise=0.003 + photo * 0.014 * u[10] ** 2,
-        jpeg=np.where(u[11] < photo * 0.8, 40 + 50 * u[12], 0.0), occluded=1.0 * (u[13] < 0.06 * (photo == 1.0)),
+        sharp=photo * 0.9 * u[14], jpeg=np.where(u[11] < photo * 0.8, 40 + 50 * u[12], 0.0), occluded=1.0 * (u[13] < 0.06 * (photo == 1.0)),
     )  # fmt: skip
     return Scene(seeds, **{k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in values.items()})
 
@@ -199,7 +201,7 @@ def _splat(seen, along, down, visible, first_loose: int, size: tuple[int, int]) 
     visible &= (seen[:, 1] > -margin) & (seen[:, 1] < height + margin)
     chosen = visible.reshape(-1).nonzero()[:, 0]
     is_loose = chosen % v >= first_loose
-    for rows, spread in ((chosen[~is_loose], (2, 2)), (chosen[is_loose], (2, 5))):
+    for rows, spread in ((chosen[~is_loose], (2, 2)), (chosen[is_loose], (1, 5))):
         face, point = torch.div(rows, v, rounding_mode="floor"), rows % v
         take = lambda a: a.transpose(0, 1).reshape(3, -1).index_select(1, rows)  # noqa: B023, E731
         at, right, below = take(seen), take(along), take(down)

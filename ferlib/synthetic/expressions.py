@@ -55,8 +55,8 @@ WILD: dict[str, tuple] = {
     ),
     "happiness": (
         (0.14, {6: (2.5, 0.8), 12: (3.4, 1), 7: (1.5, 0.3)}),
-        (0.34, {6: (3.8, 1), 12: (4.5, 1), 25: (4.3, 1), 26: (2.5, 0.5), 7: (2.5, 0.4), 10: (2, 0.4)}),
-        (0.16, {6: (4.2, 1), 12: (4.6, 1), 25: (4.6, 1), 26: (4, 0.6), 27: (2.2, 0.4), 43: (3.5, 0.3), 7: (3, 0.5), 10: (2.5, 0.4)}),
+        (0.34, {6: (3.8, 1), 12: (5, 1), 25: (5, 1), 26: (2.5, 0.5), 7: (2.5, 0.4)}),
+        (0.16, {6: (4.2, 1), 12: (5, 1), 25: (5, 1), 26: (4, 0.6), 27: (2.2, 0.4), 43: (3.5, 0.3), 7: (3, 0.5)}),
         (0.06, {12: (2.2, 1), 25: (1.5, 0.4), 14: (1.2, 0.2)}),
     ),
     "sadness": (
@@ -158,7 +158,7 @@ def _one(codes: np.ndarray, seeds: np.ndarray, pick: np.ndarray, stream: str, se
     row = _pick(codes, pick, setting)
     joins = uniforms(seeds, stream + "-joins", len(_AT)) < chance[row]
     z = normals(seeds, stream + "-level", 3 * len(_AT) + 2)
-    shared = 1 + 0.16 * z[:, :1] if setting == "ckplus" else 1 + 0.2 * z[:, :1]
+    shared = 1 + 0.16 * z[:, :1] if setting == "ckplus" else 0.8 + 0.24 * z[:, :1]
     mean = np.where(
         joins, np.maximum(level[row] * shared + 0.45 * z[:, 2 : 2 + len(_AT)] * (level[row] > 1.5), 0.5), 0.0
     )

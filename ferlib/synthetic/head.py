@@ -18,7 +18,7 @@ import torch
 
 LIP_LINE = -7.0  # height of the closed mouth
 LIP_STRIP = 0.05  # half-height of the strip of skin that stretches into the open mouth
-MOUTH_HALF = 2.55  # from the midline to a lip corner
+MOUTH_HALF = 2.7  # from the midline to a lip corner
 EYE = (3.15, 0.0)  # address of the middle of an eye
 EYE_HALF = 1.58  # from its middle to a corner
 EYE_RADIUS = 1.2

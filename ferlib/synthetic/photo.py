@@ -46,6 +46,8 @@ def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     light = light * (1.25 * metered * 2.0**scene.exposure)[:, None, None, None]
     picture = encode(_blur(light, scene.blur * light.shape[-1] / 48))
     picture = (picture - 0.45) * scene.contrast[:, None, None, None] + 0.45
+    soft = F.avg_pool2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    picture = picture + scene.sharp[:, None, None, None] * (picture - soft)
     grey = picture.mean(1, keepdim=True)
     picture = picture + (grey - picture) * scene.grey[:, None, None, None]
     picture = picture + scene.noise[:, None, None, None] * _grain(scene.seeds, picture.shape)
@@ -59,7 +61,7 @@ def _blur(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     if float(sigma.max()) < 0.05:
         return light
     n, c, h, w = light.shape
-    reach = int(math.ceil(2.5 * float(sigma.max())))
+    reach = math.ceil(2.5 * float(sigma.max()))
     at = torch.arange(-reach, reach + 1, dtype=light.dtype)
     kernel = torch.exp(-0.5 * (at[None] / sigma.clamp(min=0.05)[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
@@ -73,13 +75,17 @@ def _blur(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return flat.reshape(n, c, h, w)
 
 
+@lru_cache(maxsize=1)
+def _film() -> torch.Tensor:
+    """A long strip of white noise of unit variance, from which every picture takes its own piece."""
+    return torch.as_tensor(np.random.default_rng(48).standard_normal(1 << 20).astype(np.float32))
+
+
 def _grain(seeds: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
     """Film noise (N, 1, H, W) of unit variance, from each picture's own seed."""
     n, _, h, w = shape
-    u = uniforms(seeds, "grain", h * w)
-    bits = (u * 2.0**48).astype(np.uint64)
-    total = sum(((bits >> np.uint64(12 * i)) & np.uint64(4095)).astype(np.float32) for i in range(4))
-    return torch.as_tensor((total / 4096 - 2) * math.sqrt(3)).reshape(n, 1, h, w)
+    start = torch.as_tensor((uniforms(seeds, "grain", 1)[:, 0] * (1 << 20)).astype(np.int64))
+    return _film()[(start[:, None] + torch.arange(h * w)) & ((1 << 20) - 1)].reshape(n, 1, h, w)
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from ferlib.synthetic.head import (
     HEAD,
     LIP_LINE,
     LIP_STRIP,
+    MOUTH_HALF,
     SHOULDERS,
     atlas,
     to_torch,
@@ -60,7 +61,7 @@ def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: boo
             f"{len(people)} people, {len(levels)} rows of levels, {len(scenes)} scenes: need equally many"
         )
     # Batches of one fixed length, the last one filled up: matrix products round alike for every face.
-    batch, parts = max(1, min(16, 192 * 192 // size**2)), []
+    batch, parts = max(1, min(16, 272 * 272 // size**2)), []
     with torch.inference_mode():
         for start in range(0, len(people), batch):
             rows = np.minimum(np.arange(start, start + batch), len(people) - 1)
@@ -246,14 +247,15 @@ def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, f
     gloss = _sheen(normal, ray, s, light, hollow, lit, hairy, grain, across)
     colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
     bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
-    face = torch.arange(got.shape[1])[:, None].expand(-1, got.shape[2])
-    flat = [
-        a.reshape(*a.shape[:-2], -1)
-        for a in (face, across, height, at, ray, light, s.cm.expand_as(bare), bare, grain)
-    ]
+    front = (at[2] > -8) & (height > -8.6) & (height < 3.7)  # every feature lies here
+    rows = front.reshape(-1).nonzero()[:, 0]
+    face = torch.div(rows, got.shape[2], rounding_mode="floor")
+    take = lambda a: a.reshape(*a.shape[:-2], -1).index_select(-1, rows)  # noqa: E731
+    p = paint.Pixels(face, *(take(a) for a in (across, height, at, ray, light)), s.cm[:, 0][face], take(bare), take(grain))
     colour = colour.reshape(3, -1)
-    _features_over(colour, paint.Pixels(*flat), people, *features)
-    return colour.reshape(at.shape)
+    painted = colour.index_select(1, rows)
+    _features_over(painted, p, people, *features)
+    return colour.index_copy_(1, rows, painted).reshape(at.shape)
 
 
 def _irradiance(normal, s: _Setting, hollow, lit):
@@ -286,9 +288,9 @@ def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
 def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
     """Paints all features over the lit skin, in place."""
     side, near = p.across.abs(), p.skin > 0.02
-    paint.paint_near(colour, p, near & (side < 2.7) & ((p.height + 7.0).abs() < 1.3), paint.lips, people)
+    paint.paint_near(colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people)
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
-    paint.paint_near(colour, p, near & (side < 2.65) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth)
+    paint.paint_near(colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth)
     paint.paint_near(
         colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes
     )

@@ -1,0 +1,267 @@
+"""What the face rig must reach, measured:  python tests/benchmarks/bench_rig.py speed|aus|transfer|sheets [options].
+
+speed     faces a second at 48 and 96 px, one process a core, one thread each
+aus       AUC of a HOG + linear probe for each AU at C or more: alone, as in CK+, in the wild; new people in the test
+transfer  a small network trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
+          Tune on Training rows (the default); --usage PublicTest is looked at once, at the end
+sheets    pictures to judge by eye: emotions, AUs, poses and tones, and an unlabelled one for strangers
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
+from ferlib.synthetic import writers
+from ferlib.synthetic.camera import draw_scenes
+from ferlib.synthetic.expressions import draw_expressions
+from ferlib.synthetic.people import draw_people, seeds_of, uniforms
+from ferlib.synthetic.render import draw_faces
+
+
+def draw_probe(job: tuple[str, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (N, size, size) uint8, grey, and AU levels (N, U) of faces ``first`` to ``last`` of a ``mode``."""
+    mode, first, last, size = job
+    torch.set_num_threads(1)
+    rows = np.arange(first, last)
+    seeds = seeds_of(f"bench-{mode}", 0, rows)
+    if mode == "alone":
+        u = uniforms(seeds, "au", 2)
+        which = (u[:, 0] * (len(DRAWN_AUS) + 2)).astype(int)  # two shares in 27 stay at rest
+        levels = np.zeros((len(rows), len(DRAWN_AUS), 2), np.float32)
+        act = np.flatnonzero(which < len(DRAWN_AUS))
+        levels[act, which[act]] = (2.5 + 2.5 * u[act, 1])[:, None]
+    else:
+        emotions = np.array(EMOTIONS)[(uniforms(seeds, "emotion", 1)[:, 0] * 8).astype(int)]
+        levels = draw_expressions(emotions, seeds, mode)
+    scenes = draw_scenes(seeds, "wild" if mode == "wild" else "studio")
+    drawn = draw_faces(draw_people(f"bench-{mode}", 0, rows // 4), levels, scenes, size)
+    grey = np.stack([cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in drawn.images.permute(0, 2, 3, 1).numpy()])
+    return grey, levels.max(2)
+
+
+def in_processes(function, jobs: list, workers: int) -> list:
+    """``function`` of each job, in order, one process a worker."""
+    with get_context("spawn").Pool(workers) as pool:
+        return pool.map(function, jobs, chunksize=1)
+
+
+def timed(job: tuple[int, int]) -> float:
+    """Seconds to draw N wild faces at a size, after a warm-up."""
+    size, n = job
+    draw_probe(("wild", 0, 16, size))
+    start = time.perf_counter()
+    draw_probe(("wild", 0, n, size))
+    return time.perf_counter() - start
+
+
+def speed(args) -> None:
+    for size in (48, 96):
+        n = 640 if size == 48 else 256
+        seconds = in_processes(timed, [(size, n)] * args.workers, args.workers)
+        print(
+            f"{size} px: {args.workers * n / max(seconds):.0f} faces/s with {args.workers} processes of one thread"
+        )
+
+
+def hog(pictures: np.ndarray) -> np.ndarray:
+    """HOG features (N, D) of grey pictures: 8 px cells, 9 directions."""
+    side = pictures.shape[1]
+    describe = cv2.HOGDescriptor((side, side), (16, 16), (8, 8), (8, 8), 9)
+    return np.stack([describe.compute(p).ravel() for p in pictures])
+
+
+def auc(score: np.ndarray, truth: np.ndarray) -> float:
+    """Area under the ROC curve, by ranks."""
+    order = score.argsort().argsort()
+    hits = truth.sum()
+    return float((order[truth].sum() - hits * (hits - 1) / 2) / (hits * (len(truth) - hits)))
+
+
+def aus(args) -> None:
+    for mode in args.modes.split(","):
+        jobs = [(mode, i, min(i + 200, args.n), 96) for i in range(0, args.n, 200)]
+        parts = in_processes(draw_probe, jobs, args.workers)
+        x = np.concatenate([hog(grey) for grey, _ in parts])
+        y = np.concatenate([levels for _, levels in parts]) >= 2.5
+        cut = args.n * 3 // 4
+        x = np.hstack([x - x[:cut].mean(0), np.ones((args.n, 1), np.float32)]).astype(np.float32)
+        gram = x[:cut].T @ x[:cut] + 0.003 * cut * np.eye(x.shape[1], dtype=np.float32)
+        weight = np.linalg.solve(gram, x[:cut].T @ (2.0 * y[:cut] - 1).astype(np.float32))
+        score = x[cut:] @ weight
+        areas = {au: auc(score[:, u], y[cut:, u]) for u, au in enumerate(DRAWN_AUS) if y[cut:, u].sum() >= 10}
+        print(f"{mode}: mean AUC {np.mean(list(areas.values())):.3f} over {len(areas)} AUs, n = {args.n}")
+        print("   " + " ".join(f"{au[2:]}:{area:.2f}" for au, area in areas.items()))
+
+
+def draw_balanced(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """FER2013-like pictures (N, 48, 48) and labels, the seven classes in equal shares."""
+    rows = np.arange(*job)
+    plan = pd.DataFrame(
+        {"row": rows, "person": rows // 2, "shown": np.array(FER2013_CODES)[rows % 7], "emotion": rows % 7}
+    )
+    grey, truth = writers._draw_fer2013((plan, 77, 48))
+    return grey, truth["emotion"].to_numpy()
+
+
+def network() -> nn.Module:
+    """Three small convolution blocks and a classifier."""
+    layers, last = [], 1
+    for width in (16, 32, 64, 96):
+        layers += [
+            nn.Conv2d(last, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+        last = width
+    return nn.Sequential(*layers, nn.Dropout(0.4), nn.Flatten(), nn.Linear(last * 9, 7))
+
+
+def normalised(pictures: np.ndarray) -> torch.Tensor:
+    """(N, 1, 48, 48) with zero mean and unit deviation a picture."""
+    x = torch.as_tensor(pictures).float()[:, None]
+    return (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 8)
+
+
+def jitter(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Flip, turn, scale, shift, hide a square, change contrast, add noise."""
+    n = len(x)
+    r = lambda spread: (torch.rand(n, generator=rng) - 0.5) * spread  # noqa: E731
+    turn, scale, flip = r(0.25), 1 + r(0.24), torch.where(torch.rand(n, generator=rng) < 0.5, -1.0, 1.0)
+    top = torch.stack([scale * turn.cos() * flip, -scale * turn.sin(), r(0.2)], 1)
+    low = torch.stack([scale * turn.sin() * flip, scale * turn.cos(), r(0.2)], 1)
+    grid = F.affine_grid(torch.stack([top, low], 1), list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    at, half = torch.arange(48.0), 5 * torch.rand(n, generator=rng).round()[:, None, None] * 1.5
+    across = (at[None, None] - 48 * torch.rand(n, 1, 1, generator=rng)).abs() < half
+    down = (at[None, :, None] - 48 * torch.rand(n, 1, 1, generator=rng)).abs() < half
+    x = torch.where((across & down)[:, None], torch.randn(n, 1, 1, 1, generator=rng), x)
+    return x * (1 + 0.2 * torch.randn(n, 1, 1, 1, generator=rng)) + 0.1 * torch.randn(x.shape, generator=rng)
+
+
+def trained(x: torch.Tensor, y: torch.Tensor, epochs: int, seed: int) -> nn.Module:
+    """The network after ``epochs`` of AdamW under a one-cycle schedule."""
+    torch.manual_seed(seed)
+    rng, model, batch = torch.Generator().manual_seed(seed), network(), 128
+    steps = epochs * (len(x) // batch)
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x), generator=rng)[: len(x) // batch * batch].split(batch):
+            loss = F.cross_entropy(model(jitter(x[rows], rng)), y[rows], label_smoothing=0.1)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+def transfer(args) -> None:
+    torch.set_num_threads(args.workers)
+    jobs = [(i, min(i + 250, args.n)) for i in range(0, args.n, 250)]
+    parts = in_processes(draw_balanced, jobs, args.workers)
+    x, y = (
+        normalised(np.concatenate([p[0] for p in parts])),
+        torch.as_tensor(np.concatenate([p[1] for p in parts])),
+    )
+    model = trained(x, y, args.epochs, 0)
+    real = pd.read_csv(args.real)
+    shares = torch.as_tensor(np.bincount(real.loc[real["Usage"] == "Training", "emotion"]) / 28709)
+    rows = real[real["Usage"] == args.usage]
+    rows = rows.sample(6000, random_state=1) if args.usage == "Training" else rows
+    pictures = np.stack([np.array(p.split(), np.uint8) for p in rows["pixels"]]).reshape(-1, 48, 48)
+    with torch.inference_mode():
+        seen = normalised(pictures).split(500)
+        score = torch.cat([(model(b).log_softmax(1) + model(b.flip(-1)).log_softmax(1)) / 2 for b in seen])
+    for name, shift in (
+        ("classes taken as equally likely", 0.0),
+        ("FER2013's class shares as prior", 0.7 * shares.log()),
+    ):
+        answer, truth = (score + shift).argmax(1).numpy(), rows["emotion"].to_numpy()
+        recall = [float((answer[truth == k] == k).mean()) for k in range(7)]
+        print(
+            f"{args.usage}, {name}: accuracy {(answer == truth).mean():.4f}, macro recall {np.mean(recall):.4f}, n = {len(rows)}"
+        )
+        print("   " + " ".join(f"{e}:{r:.2f}" for e, r in zip(FER2013_CODES, recall, strict=True)))
+
+
+def sheet(images: torch.Tensor, columns: int, path: Path) -> None:
+    """Writes pictures (N, 3, H, W) side by side."""
+    n, _, h, w = images.shape
+    canvas = np.zeros((-(-n // columns) * h, columns * w, 3), np.uint8)
+    for i, picture in enumerate(images.permute(0, 2, 3, 1).numpy()):
+        canvas[i // columns * h :, i % columns * w :][:h, :w] = picture
+    cv2.imwrite(str(path), canvas[..., ::-1])
+    print(path)
+
+
+def sheets(args) -> None:
+    torch.set_num_threads(1)
+    out, size, people = Path(args.out), args.size, np.arange(6) + args.first
+    out.mkdir(parents=True, exist_ok=True)
+    names = np.repeat(np.array(EMOTIONS), 6)
+    crowd, seeds = (
+        draw_people("sheet", args.seed, np.tile(people, 8)),
+        seeds_of("sheet", args.seed, np.arange(48)),
+    )
+    faces = draw_faces(
+        crowd, draw_expressions(names, seeds, "ckplus"), draw_scenes(seeds, "portrait"), size
+    ).images
+    sheet(faces, 6, out / "emotions.png")
+    order = np.random.default_rng(args.seed).permutation(48)
+    sheet(faces[order], 8, out / "stranger.png")
+    pd.DataFrame({"place": np.arange(48), "emotion": names[order]}).to_csv(
+        out / "stranger_key.csv", index=False
+    )
+    levels = torch.zeros(len(DRAWN_AUS) * 5, len(DRAWN_AUS), 2)
+    for u in range(len(DRAWN_AUS)):
+        levels[u * 5 : u * 5 + 5, u] = torch.arange(1.0, 6.0)[:, None]
+    still = draw_scenes(1, "portrait")[np.zeros(len(levels), int)].with_(
+        yaw=0.0, pitch=0.0, roll=0.0, frame=21.0, eye_line=0.42
+    )
+    sheet(draw_faces(draw_people("sheet", args.seed, np.full(len(levels), args.first)), levels, still, size).images, 10,
+          out / "aus.png")  # fmt: skip
+    yaw = torch.tensor([-45.0, -30, -15, 0, 15, 30, 45]).repeat(4)
+    scenes = draw_scenes(28, "portrait").with_(
+        yaw=yaw, pitch=torch.tensor([0.0, 20, -20, 0]).repeat_interleave(7), frame=25.0
+    )
+    smile = draw_expressions(["happiness"] * 28, 1, "ckplus")
+    sheet(
+        draw_faces(draw_people("sheet", args.seed, np.repeat(people[:4], 7)), smile, scenes, size).images,
+        7,
+        out / "poses.png",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("speed", "aus", "transfer", "sheets"))
+    parser.add_argument("--n", type=int, default=12000)
+    parser.add_argument("--modes", default="alone,ckplus,wild")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--real", default="fer2013.csv")
+    parser.add_argument("--usage", default="Training")
+    parser.add_argument("--out", default="sheets")
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    args = parser.parse_args()
+    {"speed": speed, "aus": aus, "transfer": transfer, "sheets": sheets}[args.what](args)
+
+
+if __name__ == "__main__":
+    main()
