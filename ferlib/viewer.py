@@ -202,7 +202,8 @@ PLATES_STYLE = """
 .au-plates { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr));
   gap: 1.4rem 1.6rem; margin: 1.4rem 0; }
 .bd-article .au-plates figure, .au-plates figure { margin: 0; break-inside: avoid; }
-.bd-article .au-plates img, .au-plates img { width: 100%; height: auto; border-radius: 10px; padding: 0; }
+.au-plates img { width: 100%; height: auto; border-radius: 10px !important; padding: 0 !important;
+  filter: none !important; }
 .bd-article .au-plates figcaption, .au-plates figcaption { margin: 0.35rem 0 0; line-height: 1.45; max-width: none;
   font-size: 0.9rem; font-weight: 400; letter-spacing: 0; color: var(--pst-color-text-base, inherit); }
 .bd-article .au-plates figcaption strong { display: block; font-weight: 650; }

@@ -124,8 +124,14 @@ def test_macro_recall_is_the_mean_of_the_recalls():
 def test_the_distance_from_life_is_told_or_said_to_be_unmeasured():
     assert "not measured" in likeness.distance_sentence(pd.DataFrame())
     keys = ["real_accuracy", "real_macro_recall", "real_baseline_accuracy"]
-    record = pd.DataFrame({"key": keys, "value": [0.4, 0.35, 0.25], "low": 0.1, "high": 0.5, "split": "fer2013, PublicTest",
-                           "device": "cpu", "commit": "abc", "date": "2030-01-01", "stale": True})  # fmt: skip
+    numbers = {
+        "key": keys,
+        "value": [0.4, 0.35, 0.25],
+        "low": 0.1,
+        "high": 0.5,
+        "split": "fer2013, PublicTest",
+    }
+    record = pd.DataFrame({**numbers, "device": "cpu", "commit": "abc", "date": "2030-01-01", "stale": True})
     said = likeness.distance_sentence(record)
     assert "40.0 % (10.0 % to 50.0 %)" in said
     assert "fer2013, PublicTest" in said

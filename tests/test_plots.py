@@ -88,3 +88,32 @@ def test_the_colours_differ_in_lightness_or_hue_for_every_kind_of_colour_vision(
         seen = used @ np.array(matrix).T
         distance = np.linalg.norm(seen[:, None] - seen[None], axis=2)
         assert distance[np.triu_indices(3, 1)].min() > 0.1
+
+
+def test_rows_of_faces_carry_the_name_of_their_row_and_wrap_long_captions():
+    face = np.zeros((8, 8), np.uint8)
+    axes = plots.face_rows({"one": [(face, "fear")], "two": [(face, "AU 1 + 2 + 5 + 26"), (face, "joy")]})
+    assert axes.shape == (2, 2)
+    assert [axes[row, 0].texts[0].get_text() for row in range(2)] == ["one", "two"]
+    assert "\n" in axes[1, 0].get_title(loc="center")
+
+
+def test_tables_of_rates_stand_side_by_side_with_their_difference():
+    real = pd.DataFrame({"AU01": [0.5], "AU12": [1.0]}, index=["happiness"])
+    axes = plots.rate_tables(real, real - 0.25)
+    assert [ax.get_title(loc="left") for ax in axes] == ["photographed", "drawn", "drawn − photographed"]
+    assert axes[2].collections[0].get_array().ravel().tolist() == [-0.25, -0.25]
+
+
+def test_maps_of_change_are_shown_on_one_scale_and_on_their_own():
+    maps = {"light": np.full((8, 8), 40.0), "expression": np.full((8, 8), 10.0)}
+    axes = plots.change_maps(maps, np.random.default_rng(0).random((8, 8)))
+    limits = [[ax.images[0].get_clim()[1] for ax in row] for row in axes]
+    assert limits == [[40, 40], [40, 10]]
+
+
+def test_a_crowd_is_told_in_per_cent_of_each_corpus():
+    people = pd.DataFrame({"corpus": ["a", "a", "b"], "age": [22, 35, 28], "monk_tone": [1, 10, 5]})
+    axes = plots.crowd(people)
+    assert [t.get_text() for t in axes[0].get_yticklabels()] == ["a (2)", "b (1)"]
+    assert [t.get_text() for t in axes[0].texts] == ["50", "50", "100", "0"]
