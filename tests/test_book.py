@@ -1,5 +1,6 @@
 """The runner and the builder of the book, on small chapters: fixtures in ``tests/notebooks``."""
 
+import io
 import json
 import os
 import random
@@ -108,6 +109,28 @@ def test_a_kernel_that_never_answers_at_all_ends_in_an_error(tmp_path):
     with pytest.raises(ChapterError, match=r"small was tried 1 times.*did not answer.*small\.log"):
         list(run([task("small", tmp_path, env=env)], limits, Heard()))
     assert gone(tmp_path)
+
+
+def test_chapters_run_side_by_side(tmp_path):
+    tasks = [task("small", tmp_path / "a"), task("open", tmp_path / "b")]
+    for one in tasks:
+        one.cwd.mkdir()
+    assert {done.name for done, _ in run(tasks, Limits(), Heard(), jobs=2)} == {"small", "open"}
+
+
+def test_progress_is_a_line_now_and_then_in_a_file_and_one_line_on_a_terminal():
+    file = io.StringIO()
+    terminal = Terminal(file, every_s=1000)
+    for cell in range(3):
+        terminal.progress(f"small: cell {cell}/3")
+    terminal.say("done")
+    assert file.getvalue() == "small: cell 0/3\ndone\n"
+    live = io.StringIO()
+    live.isatty = lambda: True
+    terminal = Terminal(live)
+    terminal.progress("small: cell 1/3, 10 s")
+    terminal.say("done")
+    assert live.getvalue() == f"\rsmall: cell 1/3, 10 s\r{'done':<21}\n"
 
 
 def test_a_failing_cell_is_told_with_its_error_and_the_log(tmp_path):
