@@ -199,15 +199,19 @@ class AUPlates:
 
 
 PLATES_STYLE = """
-.au-plates { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr));
-  gap: 1.4rem 1.6rem; margin: 1.4rem 0; }
-.bd-article .au-plates figure, .au-plates figure { margin: 0; break-inside: avoid; }
+.au-plates { margin: 1.4rem 0; container-type: inline-size; }
+.bd-article .au-plates figure, .au-plates figure { display: grid;
+  grid-template-columns: minmax(0, 28rem) minmax(0, 1fr);
+  gap: 0.3rem 1.2rem; align-items: center; margin: 0 0 0.9rem; break-inside: avoid; }
 .au-plates img { width: 100%; height: auto; border-radius: 10px !important; padding: 0 !important;
   filter: none !important; }
-.bd-article .au-plates figcaption, .au-plates figcaption { margin: 0.35rem 0 0; line-height: 1.45; max-width: none;
+.bd-article .au-plates figcaption, .au-plates figcaption { margin: 0; line-height: 1.45; max-width: none;
   font-size: 0.9rem; font-weight: 400; letter-spacing: 0; color: var(--pst-color-text-base, inherit); }
 .bd-article .au-plates figcaption strong { display: block; font-weight: 650; }
-.au-plates figcaption em { display: block; color: var(--pst-color-text-muted, #57606a); }
+.au-plates figcaption em { display: block; color: var(--pst-color-text-muted, #57606a); margin-bottom: 0.3rem; }
+@container (max-width: 36rem) {
+  .bd-article .au-plates figure, .au-plates figure { grid-template-columns: minmax(0, 1fr); margin-bottom: 1.5rem; }
+}
 """
 PLATE = (
     '<figure id="{id}"><img src="{src}" alt="{alt}" width="{width}" height="{height}">'
