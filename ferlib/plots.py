@@ -159,9 +159,7 @@ def reliability(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.vlines(bins["confidence"], bins["low"], bins["high"], color=BLUE, linewidth=2.5, alpha=0.55)
     size = 20 + 180 * bins["n"] / bins["n"].max()
     ax.scatter(bins["confidence"], bins["accuracy"], s=size, color=BLUE, zorder=3, label="faces of one bin")
-    ax.set(
-        xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share that is right", aspect="equal"
-    )
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share that is right")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(loc="upper left")
