@@ -148,7 +148,10 @@ def train(
     from ferlib import paths, training
     from ferlib.book import chapters
 
-    given = chapters.profile(paths.checkout() / "book", profile).chapters["training"] if profile else {}
+    given = {}
+    if profile:
+        plan = chapters.plan(paths.checkout() / "book", chapters.Wish(profile, corpus, (), "training"))
+        given = plan.parameters["training"]
     for wish in training.wishes(given, corpus, setting or []):
         print(training.card(training.ensure(wish)))
 

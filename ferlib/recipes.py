@@ -18,8 +18,9 @@ from ferlib import config
 from ferlib.augment import Augmentation
 from ferlib.config import UsageError, check_name
 
-NOT_KEYED = ("threads", "device", "stream", "workers")
-"""Settings that do not belong to the result: recorded in ``run.json``, not in the key."""
+OF_THE_MACHINE = ("threads", "device", "stream", "workers")
+OF_THE_FACES = ("corpus", "protocol", "fold", "labels", "duplicates", "size")
+"""Settings that are not keyed: the first are only recorded, of the others the faces they lead to are keyed."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,9 @@ class TrainConfig:
         )
 
     def keyed(self) -> dict[str, Any]:
-        """What the result depends on, as a plain dictionary."""
-        return {k: v for k, v in config.as_plain(self.resolved()).items() if k not in NOT_KEYED}
+        """What makes the network differ on the same faces, as a plain dictionary."""
+        resolved = config.as_plain(self.resolved())
+        return {k: v for k, v in resolved.items() if k not in OF_THE_MACHINE + OF_THE_FACES}
 
 
 def optimiser_of(net: nn.Module, recipe: Recipe, lr: float) -> torch.optim.Optimizer:

@@ -100,15 +100,16 @@ def card(run: Run) -> str:
 
 
 def _key(settings: TrainConfig, parts: Parts) -> str:
-    network = RECIPES[settings.recipe].network.lower()
+    """Named by what changes the result: two ways to ask for the same faces lead to the same run."""
     seen = [
         settings.keyed(),
-        parts.digest,
+        parts.digest,  # corpus, protocol, fold, and which row serves as what
         parts.train.emotions,
         *(hashlib.sha256(p.labels.tobytes()).hexdigest() for p in (parts.train, parts.val, parts.test)),
         parts.train.images.shape[1:],
         config.code_digest(MODULES),
     ]
+    network = RECIPES[settings.recipe].network.lower()
     return f"{parts.train.corpus}-{network}-s{settings.seed}-{config.digest(*seen)}"
 
 

@@ -248,6 +248,7 @@ def test_the_key_depends_on_what_changes_the_result_and_on_nothing_else():
         return training.key_of(dataclasses.replace(TINY, **changes), faces)
 
     assert key(threads=2, stream=True, workers=1, device="cpu") == key()
+    assert key(protocol="official", duplicates="drop-cross-split") == key()  # it leads to the same faces
     others = [key(lr=0.1), key(width=0.125), key(recipe="fast"), key(tiny_faces(seed=1)), key(dropout=0.1)]
     assert len({key(), *others}) == 6
     relabelled = dataclasses.replace(faces, table=faces.table.assign(emotion="anger"))
