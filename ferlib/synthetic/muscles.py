@@ -27,6 +27,7 @@ from ferlib.synthetic.head import (
     smoothstep,
     to_torch,
 )
+import itertools
 
 BOTH, UPPER, LOWER = "both", "upper", "lower"
 
@@ -50,7 +51,7 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU12": ((2.8, -7.0, 0.85, 0.9, 0.95, 1.1, -0.4, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
              (0.7, -6.3, 1.1, 0.5, 0.2, -0.04, -0.12, UPPER), (0.8, -7.7, 1.1, 0.5, 0.2, 0.04, -0.1, LOWER),
              (1.6, -4.1, 0.6, 0.6, 0.14, 0.12, 0, BOTH)),
-    "AU14": ((2.7, -7.0, 0.8, 0.7, 0.48, 0.14, -0.6, BOTH), (3.6, -6.9, 0.5, 1.0, -0.2, 0, 0.35, BOTH),
+    "AU14": ((2.75, -7.0, 0.8, 0.7, 0.52, 0.32, -0.6, BOTH), (3.6, -6.9, 0.5, 1.0, -0.2, 0, 0.35, BOTH),
              (1.0, -6.7, 1.0, 0.5, 0.15, -0.08, -0.15, UPPER), (1.0, -7.5, 1.0, 0.5, 0.15, 0.1, -0.1, LOWER)),
     "AU15": ((2.6, -7.05, 0.85, 0.8, 0.12, -0.85, -0.1, BOTH), (3.1, -8.6, 0.8, 0.9, 0.05, -0.35, 0.15, BOTH),
              (0, -7.9, 0.9, 0.5, 0, 0.08, 0.1, LOWER)),
@@ -158,7 +159,7 @@ def pull(head: Atlas, pulls) -> np.ndarray:
 def distance_to_line(x: np.ndarray, y: np.ndarray, points) -> np.ndarray:
     """Distance, cm, of each (x, y) from the polyline through ``points``."""
     best = np.full_like(x, np.inf)
-    for (ax, ay), (bx, by) in zip(points[:-1], points[1:], strict=True):
+    for (ax, ay), (bx, by) in itertools.pairwise(points):
         dx, dy = bx - ax, by - ay
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
         best = np.minimum(best, np.hypot(x - ax - t * dx, y - ay - t * dy))
@@ -260,9 +261,9 @@ def actuate(levels: torch.Tensor, fold_gain: torch.Tensor) -> torch.Tensor:
     narrow = (
         0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]
     )
-    narrow = 0.30 * torch.tanh(narrow / 0.30)
+    narrow = 0.20 * torch.tanh(narrow / 0.20)
     lower = (
-        0.34 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.34) + 0.12 * shut
+        0.27 * torch.tanh((0.32 * act["AU07"] + 0.2 * act["AU06"] + 0.14 * act["AU09"]) / 0.27) + 0.12 * shut
     )
     upper = (shut * 1.1 + narrow - 0.52 * act["AU05"] * (1 - shut)).clamp(min=-0.5)
     upper = torch.minimum(upper, 1.03 - lower)

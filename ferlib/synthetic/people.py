@@ -175,8 +175,8 @@ def draw_people(corpus: str, seed: int, index) -> People:
     monk = np.array([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in MONK])
     skin = (
         linear_rgb(monk[tone - 1]) ** 0.78
-        * np.array([0.88, 0.74, 0.67])
-        * (1 + 0.05 * normals(seeds, "skin", 3))
+        * np.array([0.90, 0.73, 0.64])
+        * (1 + 0.03 * normals(seeds, "skin", 3))
     )
     hair = linear_rgb(np.array(_HAIR_COLOURS)[hair_colour]) * np.exp(0.2 * normals(seeds, "hair", 1))
     dark_eyes = (tone > 5) | (ancestry == 1) | (u[9] < 0.4)

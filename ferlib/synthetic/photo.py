@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,30 @@ from ferlib.synthetic.camera import Scene
 from ferlib.synthetic.people import uniforms
 
 
+@lru_cache(maxsize=1)
+def _things() -> torch.Tensor:
+    """A wide picture (1, 3, 512, 512) of overlapping soft boxes and discs, log brightness with unit variance."""
+    rng = np.random.default_rng(7)
+    picture = np.zeros((512, 512, 3), np.float32)
+    for _ in range(500):
+        (x, y), (w, h), tone = (
+            rng.integers(0, 512, 2).tolist(),
+            rng.integers(4, 70, 2).tolist(),
+            rng.normal(0, 1, 3),
+        )
+        tone = (tone.mean() * 1.5 + 0.3 * tone).tolist()
+        if rng.random() < 0.5:
+            cv2.rectangle(picture, (x, y), (x + w, y + 2 * h), tone, -1)
+        else:
+            cv2.ellipse(picture, (x, y), (w, h), float(rng.uniform(0, 180)), 0, 360, tone, -1)
+    soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
+    return torch.as_tensor((soft - soft.mean()) / soft.std()).permute(2, 0, 1)[None]
+
+
 def backdrop(scene: Scene, size: int) -> torch.Tensor:
-    """A soft backdrop (N, 3, size, size), linear: a gradient with two blurred shapes."""
+    """A backdrop (N, 3, size, size), linear: a gradient, two soft lights and, in the wild, things out of focus."""
     line = torch.linspace(0, 1, size)
-    u = torch.as_tensor(uniforms(scene.seeds, "backdrop", 8), dtype=torch.float32)
+    u = torch.as_tensor(uniforms(scene.seeds, "backdrop", 12), dtype=torch.float32)
     ramp = line[None, :, None].expand(len(scene), size, size)
     picture = (
         scene.back_high[:, :, None, None] * (1 - ramp)[:, None]
@@ -28,7 +49,39 @@ def backdrop(scene: Scene, size: int) -> torch.Tensor:
         ) ** 2
         spot = torch.exp(-gap / (0.02 + 0.12 * u[:, i + 2, None, None]))
         picture = picture * (1 + (u[:, i + 3] * 1.1 - 0.5)[:, None, None, None] * spot[:, None])
+    if bool((scene.clutter > 0).any()):
+        at = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)[None] * (
+            0.15 + 0.5 * u[:, 8, None, None, None]
+        )
+        at = at + (u[:, 9:11] * 1.3 - 1)[:, None, None]
+        seen = F.grid_sample(
+            _things().expand(len(scene), -1, -1, -1), at, align_corners=False, padding_mode="reflection"
+        )
+        picture = picture * torch.exp(scene.clutter[:, None, None, None] * seen)
     return picture
+
+
+def hand_over(picture: torch.Tensor, scene: Scene, skin: torch.Tensor) -> torch.Tensor:
+    """Lays a hand of colour ``skin`` (N, 3) over cheek, chin or mouth where the scene is occluded; (N, 3, S, S), linear."""
+    if not bool((scene.occluded > 0).any()):
+        return picture
+    line = torch.linspace(0, 1, picture.shape[-1])
+    u = torch.as_tensor(uniforms(scene.seeds, "hand", 6), dtype=torch.float32)[:, :, None, None]
+    side = torch.where(u[:, 0] < 0.5, -1.0, 1.0)
+    lean = side * (0.1 + 1.0 * u[:, 1])  # from straight up to leaning across the face
+    x = line[None, None, :] - 0.5 - side * (0.18 + 0.2 * u[:, 2])
+    y = line[None, :, None] - 0.85 - 0.15 * u[:, 3]
+    along, across = -y * lean.cos() - x * lean.sin(), x * lean.cos() - y * lean.sin()
+    gap = torch.hypot((along + 0.12) / 1.1, across) - 0.11
+    for i in range(4):
+        reach = 0.17 + 0.1 * u[:, 4] - 0.03 * abs(i - 1.3)
+        gap = torch.minimum(
+            gap, torch.hypot(along - along.clamp(-0.1, 1).minimum(reach), across - (i - 1.5) * 0.058) - 0.027
+        )
+    cover = (0.5 - gap * picture.shape[-1]).clamp(0, 1) * scene.occluded[:, None, None]
+    light = 0.5 * scene.key_rgb + 0.5 * scene.ambient
+    tone = (skin * light)[:, :, None, None] * (0.55 + 0.6 * (-gap / 0.027).clamp(0, 1))[:, None]
+    return picture + (tone - picture) * cover[:, None]
 
 
 def encode(light: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import paint, photo, skin
-from ferlib.synthetic.camera import Scene, project, rasterise, rotation
+from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.head import (
     CURTAIN,
     EYE,
@@ -30,6 +30,7 @@ from ferlib.synthetic.head import (
 from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import actuate, muscle_basis
 from ferlib.synthetic.people import HAIR_STYLES, TRAITS, People, age_folds, shape_basis
+from ferlib.synthetic.raster import rasterise
 
 CHANGED = 0.02  # share of white by which a pixel must differ to count as changed by an AU
 
@@ -186,7 +187,7 @@ def _paint(
     cols, n = columns_for(size), len(people)
     head = atlas(cols)
     grid = (head.rows, head.cols)
-    fine = int(size * (1.25 if size <= 112 else 1.5) + 1) // 2 * 2
+    fine = int(size * (1.25 if 56 < size <= 112 else 1.5) + 1) // 2 * 2
     skin_at, rest, dark = deform(people, levels, cols)
     surface = _surface(people, skin_at, dark, cols)
     turn = rotation(scenes)
@@ -210,7 +211,7 @@ def _paint(
     features = _features(levels, people, scenes, skin_at, rest, key, cols)
     colour = _shade(got, part, _Setting.of(scenes, turn, key, fine), people, features)
     picture = torch.where(hit, colour, photo.backdrop(scenes, fine).flatten(2).transpose(0, 1))
-    picture = picture.reshape(3, n, fine, fine).transpose(0, 1)
+    picture = photo.hand_over(picture.reshape(3, n, fine, fine).transpose(0, 1), scenes, people.skin)
     return F.interpolate(picture, size=(size, size), mode="area"), marks
 
 
@@ -251,7 +252,9 @@ def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, f
     rows = front.reshape(-1).nonzero()[:, 0]
     face = torch.div(rows, got.shape[2], rounding_mode="floor")
     take = lambda a: a.reshape(*a.shape[:-2], -1).index_select(-1, rows)  # noqa: E731
-    p = paint.Pixels(face, *(take(a) for a in (across, height, at, ray, light)), s.cm[:, 0][face], take(bare), take(grain))
+    p = paint.Pixels(
+        face, *(take(a) for a in (across, height, at, ray, light)), s.cm[:, 0][face], take(bare), take(grain)
+    )
     colour = colour.reshape(3, -1)
     painted = colour.index_select(1, rows)
     _features_over(painted, p, people, *features)
@@ -288,9 +291,13 @@ def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
 def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
     """Paints all features over the lit skin, in place."""
     side, near = p.across.abs(), p.skin > 0.02
-    paint.paint_near(colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people)
+    paint.paint_near(
+        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people
+    )
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
-    paint.paint_near(colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth)
+    paint.paint_near(
+        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth
+    )
     paint.paint_near(
         colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes
     )

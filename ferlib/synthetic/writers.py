@@ -25,7 +25,15 @@ FER2013_SHARES = np.array([4953, 547, 5121, 8989, 6077, 4002, 6198]) / 35887
 FER2013_NOISE = (
     0.04  # share of drawn labels replaced by another class, as in the crowd labels of the original
 )
-NODS = {"sadness": -7.0, "anger": -3.0, "disgust": 2.0, "happiness": 2.0, "surprise": 1.0, "fear": 0.0, "neutral": 0.0}
+NODS = {
+    "sadness": -3.5,
+    "anger": -2.0,
+    "disgust": 2.0,
+    "happiness": 2.0,
+    "surprise": 1.0,
+    "fear": 0.0,
+    "neutral": 0.0,
+}
 """Degrees by which an emotion lifts the head on average: the sad look down (Coulson 2004)."""
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 _CHUNK = 250
@@ -59,7 +67,9 @@ def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     levels = draw_expressions(plan["shown"].tolist(), own, "wild")
     scenes = draw_scenes(own, "wild")
     nod = torch.tensor([NODS[emotion] for emotion in plan["shown"]])
-    scenes = scenes.with_(pitch=scenes.pitch + nod, gaze=scenes.gaze + torch.stack([0 * nod, 1.2 * nod.clamp(max=0)], 1))
+    scenes = scenes.with_(
+        pitch=scenes.pitch + nod, gaze=scenes.gaze + torch.stack([0 * nod, 1.2 * nod.clamp(max=0)], 1)
+    )
     drawn = draw_faces(people, levels, scenes, size)
     weights = torch.tensor([0.299, 0.587, 0.114])
     grey = torch.einsum("nchw,c->nhw", drawn.images.float(), weights).round().to(torch.uint8)
