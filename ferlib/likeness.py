@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ferlib import labels, paths
+from ferlib import devices, labels, paths
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
 from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
@@ -211,7 +211,8 @@ def exchanged_pictures(n: int, size: int, seed: int, setting: str = "wild") -> d
 
     def draw(who: slice, does: slice, fields: tuple[str, ...]) -> np.ndarray:
         changed = scenes[one].with_(**{name: getattr(scenes[two], name) for name in fields})
-        drawn = render.draw_faces(crowd[who], levels[does], changed, size).images.float()
+        with devices.settled(1):  # a second thread costs more than it gives where a core is busy
+            drawn = render.draw_faces(crowd[who], levels[does], changed, size).images.float()
         return (0.299 * drawn[:, 0] + 0.587 * drawn[:, 1] + 0.114 * drawn[:, 2]).numpy()
 
     every = tuple(name for fields in FACTORS.values() for name in fields)
