@@ -255,6 +255,9 @@ def test_people_who_show_one_thing_only_get_nothing_else_and_the_others_somethin
     assert sorted(emotion for hand in hands for emotion in hand) == sorted(emotions)
 
 
-@pytest.mark.parametrize(("aus", "number"), [({12}, 1), ({1, 2}, 2), ({4, 7}, 3), ({4, 12}, 7), ({10}, 4)])
+@pytest.mark.parametrize(
+    ("aus", "number"),
+    [({12}, 1), ({1, 2}, 2), ({4, 7}, 3), ({10}, 4), ({1, 4}, 5), ({1, 2, 4}, 6), ({14}, 7)],
+)
 def test_objective_classes_follow_the_aus(aus, number):
     assert samm.objective_class(aus) == number

@@ -8,17 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ferlib.synthetic.native import clips
-from ferlib.synthetic.native.plan import (
-    Camera,
-    Format,
-    Plan,
-    Size,
-    about,
-    apportion,
-    assemble,
-    rng_of,
-    spread,
-)
+from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, about, assemble, rng_of
 
 EMOTIONS = {
     "others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25, "sadness": 7, "fear": 2,
@@ -48,7 +38,10 @@ def plan(size: Size, seed: int = 0) -> Plan:
     workbook says, ``apex`` and ``offset`` what was drawn.
     """
     rng = rng_of("casme2", seed, "cast", size.subjects, size.takes)
-    people, emotions = _cast(size, rng)
+    reserved = {person: "others" for person in OTHERS_ONLY if person < size.subjects}
+    hands = clips.cast(EMOTIONS, size, reserved, rng)
+    people = np.repeat(np.arange(size.subjects), [len(hand) for hand in hands])
+    emotions = [emotion for hand in hands for emotion in hand]
     lengths = clips.lengths(FILM, size.takes, rng)
     no_apex = set(rng.choice(size.takes, round(NO_APEX * size.takes / SIZES["full"].takes), replace=False))
     rows, takes, names = [], [], _names(people, rng)
@@ -62,15 +55,6 @@ def plan(size: Size, seed: int = 0) -> Plan:
         rows.append(row)
         takes.append(take)
     return assemble("casme2", CAMERA, seed, size, rows, takes)
-
-
-def _cast(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """Who shows what: (C,) persons in ascending order, and the emotion of each clip."""
-    uneven = rng.lognormal(0, 0.8, size.subjects)
-    counts = 1 + apportion(size.takes - size.subjects, uneven)
-    reserved = {p: "others" for p in OTHERS_ONLY if p < size.subjects}
-    hands = clips.deal(spread(EMOTIONS, size.takes), counts, reserved, rng)
-    return np.repeat(np.arange(size.subjects), counts), [emotion for hand in hands for emotion in hand]
 
 
 def _names(people: np.ndarray, rng: np.random.Generator) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ferlib.synthetic import dynamics
-from ferlib.synthetic.native.plan import U_OF, Size, Take, peak_of
+from ferlib.synthetic.native.plan import U_OF, Size, Take, apportion, peak_of, spread
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ ONE_SIDED = (2, 10, 12, 14)
 ONE_SIDED_SHARE = 0.3
 BLINK_SHARE = 0.15  # of the clips; people blink less while they suppress an expression
 DRIFT_DEG = 0.7
+UNEVEN = 0.8  # standard deviation of the log number of clips a person
 CREATED = datetime(2014, 5, 8)  # of the workbooks: today's date would make each copy differ
 
 
@@ -110,6 +111,17 @@ def draw_clip(
     row = {"codes": code_text(codes), "aus": tuple(number for number, _ in codes), "fps": film.fps,
            "onset": onset, "apex": onset + apex, "offset": onset + n_frames - 1}  # fmt: skip
     return row, Take(numbers, [pattern.format(n=n) for n in numbers], levels[kept], drift[kept])
+
+
+def cast(
+    emotions: dict[str, int], size: Size, reserved: dict[int, str], rng: np.random.Generator
+) -> list[list[str]]:
+    """What each person shows: ``size.takes`` clips in proportion to the official counts ``emotions``.
+
+    Some people show much more than others, as in life; ``reserved`` as in :func:`deal`.
+    """
+    counts = 1 + apportion(size.takes - size.subjects, rng.lognormal(0, UNEVEN, size.subjects))
+    return deal(spread(emotions, size.takes), counts, reserved, rng)
 
 
 def deal(

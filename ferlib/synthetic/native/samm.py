@@ -7,18 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ferlib.synthetic.native import clips
-from ferlib.synthetic.native.plan import (
-    Camera,
-    Format,
-    Plan,
-    Size,
-    Take,
-    about,
-    apportion,
-    assemble,
-    rng_of,
-    spread,
-)
+from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, about, assemble, rng_of
 
 EMOTIONS = {
     "Anger": 57, "Happiness": 26, "Other": 26, "Surprise": 15, "Contempt": 12, "Disgust": 9, "Fear": 8,
@@ -44,11 +33,11 @@ HEADER = (
 )  # fmt: skip
 OBJECTIVE: tuple[tuple[int, frozenset[int]], ...] = (
     (1, frozenset({6, 12})),
-    (2, frozenset({1, 2, 5, 25, 26})),
     (3, frozenset({4, 7, 23, 24})),
-    (4, frozenset({9, 10})),
-    (5, frozenset({1, 15})),
-    (6, frozenset({20})),
+    (5, frozenset({1, 4, 15})),
+    (2, frozenset({1, 2, 5, 25, 26})),
+    (4, frozenset({4, 9, 10})),
+    (6, frozenset({1, 2, 4, 20})),
 )
 """Class -> AUs it may consist of; the first that fits counts, 7 is the rest (after Davison et al. 2018)."""
 
@@ -59,9 +48,8 @@ def plan(size: Size, seed: int = 0) -> Plan:
     ``takes`` adds ``emotion codes onset apex offset objective``.
     """
     rng = rng_of("samm", seed, "cast", size.subjects, size.takes)
-    counts = 1 + apportion(size.takes - size.subjects, rng.lognormal(0, 0.6, size.subjects))
     reserved = {OTHER_ONLY: "Other"} if size.subjects > OTHER_ONLY else {}
-    hands = clips.deal(spread(EMOTIONS, size.takes), counts, reserved, rng)
+    hands = clips.cast(EMOTIONS, size, reserved, rng)
     lengths = clips.lengths(FILM, size.takes, rng)
     rows: list[dict] = []
     takes: list[Take] = []

@@ -7,18 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ferlib.synthetic.native import clips
-from ferlib.synthetic.native.plan import (
-    Camera,
-    Format,
-    Plan,
-    Size,
-    Take,
-    about,
-    apportion,
-    assemble,
-    rng_of,
-    spread,
-)
+from ferlib.synthetic.native.plan import Camera, Format, Plan, Size, Take, about, assemble, rng_of
 
 EMOTIONS = {"negative": 70, "positive": 51, "surprise": 43}
 SHOWN = {
@@ -42,8 +31,7 @@ def plan(size: Size, seed: int = 0) -> Plan:
     The apex and the codes are drawn but not part of the native layout.
     """
     rng = rng_of("smic", seed, "cast", size.subjects, size.takes)
-    counts = 1 + apportion(size.takes - size.subjects, rng.lognormal(0, 0.8, size.subjects))
-    hands = clips.deal(spread(EMOTIONS, size.takes), counts, {}, rng)
+    hands = clips.cast(EMOTIONS, size, {}, rng)
     lengths = clips.lengths(FILM, size.takes, rng)
     rows: list[dict] = []
     takes: list[Take] = []

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import ferlib
 from ferlib.config import DataError, digest
+from ferlib.lifeline import die_with
 from ferlib.synthetic.native.plan import Format, Plan, au_side_columns, rng_of
 from ferlib.synthetic.native.shots import Draw, Shots, draw_with_rig, save_picture, set_into_frame
 
@@ -141,14 +142,17 @@ def _cores() -> int:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Drawing processes, forked from a server that loaded the rig once; never from here: threads do not survive it."""
+    begin: dict[str, Any] = {"initializer": _begin_worker, "initargs": (os.getpid(),)}
     if sys.platform != "linux":
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), **begin)
     context = get_context("forkserver")
     context.set_forkserver_preload(["ferlib.synthetic.render", "ferlib.synthetic.native.tree", "cv2"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    return ProcessPoolExecutor(workers, mp_context=context, **begin)
 
 
-def _one_thread() -> None:
+def _begin_worker(owner: int) -> None:
+    """One thread a process, which does not outlive the one that it draws for."""
+    die_with(owner)
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded
     import cv2
 
