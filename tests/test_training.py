@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -164,6 +165,17 @@ def test_the_callers_threads_and_random_numbers_are_given_back(parts):
     training.fit(parts.train, parts.val, dataclasses.replace(TINY, n_epochs=1))
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == before
+
+
+def test_a_terminal_shows_epoch_speed_time_left_loss_and_accuracy(parts, monkeypatch, capsys):
+    training.fit(parts.train, parts.val, dataclasses.replace(TINY, n_epochs=1))
+    assert capsys.readouterr().err == ""  # and whatever is no terminal shows nothing
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    training.fit(parts.train, parts.val, dataclasses.replace(TINY, n_epochs=4))
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert re.search(
+        r"epoch 4/4: 100%.*672/672 \[\d\d:\d\d<\d\d:\d\d, .*faces/s, loss \d.\d+ acc 0.\d+", last
+    ), last
 
 
 # -------------------------------------------------------------------------------------------- recipes
