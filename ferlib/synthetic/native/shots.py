@@ -60,7 +60,8 @@ Draw = Callable[[Shots], Pictures]
 def draw_with_rig(shots: Shots) -> Pictures:
     """Draw with the rig.  A take keeps its scene and the head drifts in it.
 
-    The rig's own noise is switched off: it follows the scene, and would stand still in a clip.
+    The rig's own noise and JPEG are switched off: its noise would stand still in a clip, and its 8 px blocks would
+    grow with the frame.
     """
     import torch
 
@@ -71,7 +72,8 @@ def draw_with_rig(shots: Shots) -> Pictures:
     scene = draw_scenes(seeds_of(f"{shots.corpus}-take", shots.seed, shots.take), shots.camera.setting)
     noise = scene.noise.numpy()
     yaw, pitch, roll = torch.as_tensor(shots.drift).T
-    scene = scene.with_(yaw=scene.yaw + yaw, pitch=scene.pitch + pitch, roll=scene.roll + roll, noise=0.0)
+    scene = scene.with_(yaw=scene.yaw + yaw, pitch=scene.pitch + pitch, roll=scene.roll + roll)
+    scene = scene.with_(noise=0.0, jpeg=0.0)
     framing = {"frame": shots.camera.height_cm, "eye_line": shots.camera.eye_line}
     scene = scene.with_(**{name: value for name, value in framing.items() if value is not None})
     people = draw_people(shots.corpus, shots.seed, shots.person)
