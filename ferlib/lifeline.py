@@ -39,6 +39,23 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_with(owner: int) -> None:
+    """Have the calling process killed soon after the process ``owner`` ends, be it its parent or not.
+
+    For the workers of a pool whose parent is a fork server: killed, the owner could not tell them.
+    """
+    threading.Thread(target=_watch_process, args=(owner,), daemon=True).start()
+
+
+def _watch_process(owner: int) -> None:
+    while True:
+        try:
+            os.kill(owner, 0)  # asks whether it is there, and sends nothing
+        except ProcessLookupError:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(POLL_S)
+
+
 def guard_group() -> None:
     """Lead a process group, and have the whole of it killed when the calling process ends.
 
