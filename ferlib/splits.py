@@ -223,10 +223,11 @@ def _fold_of_each(faces: FaceSet, protocol: str, seed: int) -> np.ndarray:
 
 
 def _classes(faces: FaceSet) -> np.ndarray:
-    """(N,) int: class of each image for stratification, -1 without one."""
-    if "emotion" not in faces.table:
-        return np.full(len(faces), -1)
-    return pd.Index(faces.emotions).get_indexer(pd.Index(faces.table["emotion"]))
+    """(N,) int: class of each image for stratification; a corpus's own ``label`` says more than ``emotion``."""
+    column = next((name for name in ("label", "emotion") if name in faces.table), None)
+    if column is None:
+        return np.zeros(len(faces), np.int64)
+    return pd.factorize(faces.table[column], sort=True)[0]
 
 
 def _copies(faces: FaceSet) -> np.ndarray:
