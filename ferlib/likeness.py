@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -278,18 +279,18 @@ def distance_sentence(record: pd.DataFrame) -> str:
     keys = ("real_accuracy", "real_macro_recall", "real_baseline_accuracy")
     if record.empty or not set(keys) <= set(record["key"]):
         return "How far the drawn faces are from life was not measured for this copy of the book."
-    rows = record.drop_duplicates("key", keep="last").set_index("key")
-    shown = rows[["value", "low", "high"]].map("{:.1%}".format)
-    said = {
-        key: f"{shown.at[key, 'value']} ({shown.at[key, 'low']} to {shown.at[key, 'high']})" for key in keys
-    }
-    sentence = (
-        f"A network that has seen only drawn faces names {said[keys[0]]} of the photographs as people did "
-        f"({rows.loc[keys[0], 'split']}), with a mean recall over the emotions of {said[keys[1]]}. "
-        f"Always naming the commonest emotion gives {said[keys[2]]}."
+    rows: dict[Any, dict[Any, Any]] = (
+        record.drop_duplicates("key", keep="last").set_index("key").to_dict("index")
     )
-    told = ", ".join(f"{name} {rows[name].iloc[0]}" for name in ("device", "commit", "date") if name in rows)
-    stale = " The code has changed since." if "stale" in rows and rows["stale"].any() else ""
+    said = ["{value:.1%} ({low:.1%} to {high:.1%})".format(**rows[key]) for key in keys]
+    first = rows[keys[0]]
+    sentence = (
+        f"A network that has seen only drawn faces names {said[0]} of the photographs as people did "
+        f"({first['split']}), with a mean recall over the emotions of {said[1]}. "
+        f"Always naming the commonest emotion gives {said[2]}."
+    )
+    told = ", ".join(f"{name} {first[name]}" for name in ("device", "commit", "date") if name in first)
+    stale = " The code has changed since." if first.get("stale") else ""
     return sentence.replace("%", " %") + (f" Number of record: {told}.{stale}" if told else "")
 
 

@@ -93,7 +93,9 @@ def test_the_bundle_holds_a_picture_and_a_page_and_under_the_builder_no_widget(s
 
 def test_live_sliders_combine_take_a_side_and_keep_ten_frames_a_second(steps, who, monkeypatch):
     monkeypatch.delenv("FERLIB_RESULT", raising=False)
-    box = viewer.AUSlider(steps, who).widget()
+    slider = viewer.AUSlider(steps, who)
+    assert "application/vnd.jupyter.widget-view+json" in slider._repr_mimebundle_()
+    box = slider.widget()
     left, *columns = box.children
     picture, side, reset = left.children
     sliders = {s.description: s for column in columns for s in column.children}
