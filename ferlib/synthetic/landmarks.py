@@ -43,7 +43,8 @@ def _addresses() -> np.ndarray:
     left = [eye[3], eye[2], eye[1], eye[0], eye[5], eye[4]]
     y, s = LIP_LINE, LIP_STRIP
     outer_lips = [(-MOUTH_HALF, y), (-1.6, y + 0.5), (-0.5, y + 0.72), (0, y + 0.62), (0.5, y + 0.72), (1.6, y + 0.5),
-                  (MOUTH_HALF, y), (1.5, y - 0.62), (0.6, y - 0.83), (0, y - 0.86), (-0.6, y - 0.83), (-1.5, y - 0.62)]  # fmt: skip
+                  (MOUTH_HALF, y), (1.5, y - 0.62), (0.6, y - 0.83), (0, y - 0.86),
+                  (-0.6, y - 0.83), (-1.5, y - 0.62)]  # fmt: skip
     inner_lips = [
         (-2.3, y),
         (-0.7, y + s),

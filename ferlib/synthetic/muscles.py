@@ -8,6 +8,7 @@ Amplitudes are those of level E (5), in cm, for the person's left side; the righ
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,7 +28,6 @@ from ferlib.synthetic.head import (
     smoothstep,
     to_torch,
 )
-import itertools
 
 BOTH, UPPER, LOWER = "both", "upper", "lower"
 
@@ -89,7 +89,8 @@ _POUCH = ((1.75, -0.75), (2.4, -1.15), (3.2, -1.25), (4.1, -1.0), (4.6, -0.6))
 FOLDS: dict[str, tuple] = {  # lines, half-width, depth; a window (across, height, widths) says where it is strong
     "AU01": ((_FOREHEAD, 0.16, 0.16, (0.6, 4.2, 1.7, 1.3)),),
     "AU02": ((_FOREHEAD, 0.16, 0.16, (4.1, 4.2, 1.2, 1.3)),),
-    "AU04": (((((0.42, 0.9), (0.55, 1.8), (0.75, 3.0)), ((1.25, 2.3), (1.35, 3.2))), 0.17, 0.28, (0.6, 1.9, 0.7, 1.0)),),
+    "AU04": (((((0.42, 0.9), (0.55, 1.8), (0.75, 3.0)), ((1.25, 2.3), (1.35, 3.2))), 0.17, 0.28,
+              (0.6, 1.9, 0.7, 1.0)),),
     "AU06": (((((5.1, 0.15), (6.3, 0.75)), ((5.15, -0.2), (6.5, -0.2)), ((5.05, -0.55), (6.2, -1.1))), 0.13, 0.16,
               (5.7, -0.2, 0.8, 0.9)), ((_POUCH,), 0.17, 0.16, (3.4, -0.9, 1.4, 0.7))),
     "AU07": ((_POUCH[:], 0.0, 0.0, (0, 0, 1, 1)), ((((1.8, -0.62), (3.1, -0.86), (4.5, -0.5)),), 0.12, 0.2,

@@ -230,7 +230,7 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
 def nostrils(colour, p: Pixels):
     """Dark openings under the nose, and the crease round each wing."""
     side = p.across.abs()
-    dx, dy = side - 0.68, p.height + 4.66
+    dx, dy = side - 0.72, p.height + 4.56
     hole = torch.exp(-((dx * 0.92 + dy * 0.4) ** 2) / 0.13 - (dy * 0.92 - dx * 0.4) ** 2 / 0.035)
     wing = bell((torch.hypot((side - 1.25) * 1.05, p.height + 4.1) - 0.74) / (0.09 + 0.4 * p.cm))
     wing = wing * step(side - 1.45, 0.5) * step(-3.7 - p.height, 0.5)

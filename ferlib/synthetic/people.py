@@ -15,15 +15,15 @@ import pandas as pd
 import torch
 
 from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, smoothstep, to_torch
-from ferlib.synthetic.muscles import BOTH, FOLDS, LOWER, UPPER, fold, pull, upper_lid
+from ferlib.synthetic.muscles import BOTH, FOLDS, LOWER, UPPER, fold, pull
 
 MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
 """sRGB of the ten Monk skin tones (Monk 2022)."""
 
 HAIR_STYLES = ("short", "cropped", "receding", "bald", "fringe", "long", "bun", "curly", "afro")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
-_HAIR_COLOURS = ((20, 16, 14), (48, 32, 24), (84, 56, 36), (128, 92, 58), (176, 140, 92), (132, 62, 34), (150, 148, 146),
-                 (215, 212, 208))  # fmt: skip
+_HAIR_COLOURS = ((20, 16, 14), (48, 32, 24), (84, 56, 36), (128, 92, 58), (176, 140, 92), (132, 62, 34),
+                 (150, 148, 146),                 (215, 212, 208))  # fmt: skip
 HAIR_COLOUR_NAMES = ("black", "dark brown", "brown", "light brown", "blond", "red", "grey", "white")
 
 _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as in muscles.PULLS
@@ -82,8 +82,8 @@ _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes ov
     {"bridge_height": -0.9, "eye_depth": 0.9, "lid_open": -0.8, "eye_tilt": 0.8, "cheekbone": 0.7, "nose_tip": -0.6,
      "breadth": 0.5, "brow_ridge": -0.7},
     {"bridge_height": 0.5, "nose_hump": 0.8, "nose_tip": 0.5, "lid_open": 0.5},
-    {"bridge_height": -0.8, "nose_width": 1.5, "upper_lip": 1.2, "lower_lip": 1.2, "mouth_forward": 0.9, "nose_tip": -0.3,
-     "mouth_width": 0.5},
+    {"bridge_height": -0.8, "nose_width": 1.5, "upper_lip": 1.2, "lower_lip": 1.2, "mouth_forward": 0.9,
+     "nose_tip": -0.3,     "mouth_width": 0.5},
     {"nose_width": 0.6, "cheekbone": 0.5, "bridge_height": 0.1, "lower_lip": 0.4},
 )  # fmt: skip
 _TONES = ((1, 4), (3, 6), (4, 7), (7, 10), (4, 8))  # Monk tones of each ancestry, both ends included
@@ -145,7 +145,8 @@ class People:
                       self.table.iloc[pick].reset_index(drop=True))  # fmt: skip
 
     def attributes(self) -> pd.DataFrame:
-        """One row a person: ``age`` (years), ``monk_tone`` (1-10), ``sex``, ``glasses``, ``beard``, ``hair``, ``hair_colour``."""
+        """One row a person: ``age`` (years), ``monk_tone`` (1-10), ``sex``, ``glasses``, ``beard``,
+        ``hair`` and ``hair_colour``."""
         return self.table.copy()
 
 
@@ -182,12 +183,27 @@ def draw_people(corpus: str, seed: int, index) -> People:
     dark_eyes = (tone > 5) | (ancestry == 1) | (u[9] < 0.4)
     iris_kind = np.where(dark_eyes, 0, 1 + np.floor(u[10] * 3).astype(int))
     iris = linear_rgb(np.array([(70, 42, 24), (92, 128, 160), (98, 122, 84), (128, 96, 56)])[iris_kind])
-    looks = {"male": male, "old": old, "hair_style": hair_style, "beard": beard, "glasses": glasses, "tone": tone,
-             "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]), "brow_thick": 0.68 + 0.4 * male
-             + 0.5 * (u[12] - 0.5), "brow_arch": u[13] - 0.35 * male, "lipstick": (~male) * np.clip(u[14] * 2.2 - 1.2, 0, 1),
-             "freckles": (tone < 5) * np.clip(u[15] * 2 - 1.2, 0, 1), "hair_part": u[16] * 2 - 1, "hairline": u[17] * 2 - 1,
-             "glasses_shape": u[18], "top_hue": u[19], "top_value": u[20], "fold_gain": 0.65 + 0.75 * old + 0.2 * u[21],
-             "curl": u[22], "red": u[23]}  # fmt: skip
+    looks = {
+        "male": male,
+        "old": old,
+        "tone": tone,
+        "hair_style": hair_style,
+        "hair_part": u[16] * 2 - 1,
+        "hairline": u[17] * 2 - 1,
+        "curl": u[22],
+        "beard": beard,
+        "glasses": glasses,
+        "glasses_shape": u[18],
+        "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]),
+        "brow_thick": 0.68 + 0.4 * male + 0.5 * (u[12] - 0.5),
+        "brow_arch": u[13] - 0.35 * male,
+        "lipstick": ~male * np.clip(u[14] * 2.2 - 1.2, 0, 1),
+        "freckles": (tone < 5) * np.clip(u[15] * 2 - 1.2, 0, 1),
+        "red": u[23],
+        "fold_gain": 0.65 + 0.75 * old + 0.2 * u[21],
+        "top_hue": u[19],
+        "top_value": u[20],
+    }
     floats = {k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in looks.items()}
     as32 = lambda a: torch.as_tensor(np.clip(a, 0.004, 1).astype(np.float32))  # noqa: E731
     return People(
@@ -211,7 +227,7 @@ def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old:
 def _draw_hair(u: np.ndarray, male: np.ndarray, age: np.ndarray, ancestry: np.ndarray, tone: np.ndarray):
     """Style and colour indices, (N,) int each, by sex, age and ancestry."""
     old = np.clip((age - 30) / 45, 0, 1)
-    style_m = np.searchsorted([0.48, 0.70, 0.72 + 0.12 * 0 + 0.0, 0.86], u[4])
+    style_m = np.searchsorted([0.48, 0.70, 0.72, 0.86], u[4])
     style_m = np.where(u[5] < 0.45 * old, np.where(u[4] < 0.6, 2, 3), np.array([0, 1, 2, 3, 4])[style_m])
     style_m = np.where((style_m == 4) & (u[5] < 0.5), 7, style_m)
     style_f = np.array([5, 6, 4, 7, 0])[np.searchsorted([0.45, 0.68, 0.82, 0.94], u[4])]
@@ -279,17 +295,3 @@ def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tenso
     return to_torch(moved.reshape(-1), device), to_torch(
         sum(share * dark for share, _, dark in folds), device
     )
-
-
-__all__ = [
-    "BEARDS",
-    "HAIR_STYLES",
-    "MONK",
-    "TRAITS",
-    "People",
-    "draw_people",
-    "normals",
-    "seeds_of",
-    "uniforms",
-    "upper_lid",
-]

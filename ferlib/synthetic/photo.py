@@ -62,7 +62,7 @@ def backdrop(scene: Scene, size: int) -> torch.Tensor:
 
 
 def hand_over(picture: torch.Tensor, scene: Scene, skin: torch.Tensor) -> torch.Tensor:
-    """Lays a hand of colour ``skin`` (N, 3) over cheek, chin or mouth where the scene is occluded; (N, 3, S, S), linear."""
+    """``picture`` (N, 3, S, S), linear, with a hand of colour ``skin`` (N, 3) over the faces of occluded scenes."""
     if not bool((scene.occluded > 0).any()):
         return picture
     line = torch.linspace(0, 1, picture.shape[-1])

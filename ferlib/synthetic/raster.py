@@ -23,7 +23,7 @@ def rasterise(
     turn = along[:, 0] * down[:, 1] - along[:, 1] * down[:, 0]
     first_loose = loose * cols
     turn[:, first_loose:].abs_()  # open sheets show both their sides
-    buffer = _splat(seen, along, down, drawable & (turn > 0), first_loose, size)
+    buffer = _splat(seen, along, down, drawable & (turn > 0), grid, size)
     best, own = _widest(buffer).reshape(n, -1), buffer.reshape(n, -1)
 
     point = best.clamp(min=0) & POINT_MASK
@@ -43,10 +43,10 @@ def rasterise(
     return hit, point, place
 
 
-def _splat(seen, along, down, visible, first_loose: int, size: tuple[int, int]) -> torch.Tensor:
-    """Keys (N, H, W) int64 of the nearest point at each pixel, -1 where none: nearness above, the point in the lowest bits.
+def _splat(seen, along, down, visible, grid: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
+    """Keys (N, H, W) int64 of the nearest point at each pixel, -1 where none: nearness, then the point in the low bits.
 
-    A point stands for its cell: it is splatted at several places of it, so that neighbours leave no hole.
+    A point stands for its cell: the larger the cell on the picture, the more places of it are splatted.
     """
     n, _, v = seen.shape
     height, width = size
@@ -55,25 +55,36 @@ def _splat(seen, along, down, visible, first_loose: int, size: tuple[int, int]) 
     visible = visible & (seen[:, 0] > -margin) & (seen[:, 0] < width + margin)
     visible &= (seen[:, 1] > -margin) & (seen[:, 1] < height + margin)
     faces, points = visible.nonzero(as_tuple=True)
-    is_loose = points >= first_loose
-    for kept, spread in ((~is_loose, (2, 2)), (is_loose, (1, 5))):
+    extent = _extents(seen, grid)[faces, points]
+    for smallest, largest, places in ((0.0, 1.9, 1), (1.9, 4.2, 2), (4.2, 8.4, 4), (8.4, 1e9, 8)):
+        kept = (extent >= smallest) & (extent < largest)
         face, point = faces[kept], points[kept]
         rows = face * v + point
-        take = lambda a: a.transpose(0, 1).reshape(3, -1).index_select(1, rows)  # noqa: B023, E731
-        at, right, below = take(seen), take(along), take(down)
-        for i in range(spread[0]):
-            for j in range(spread[1]):
-                spot = at + right * ((i + 0.5) / spread[0] - 0.5) + below * ((j + 0.5) / spread[1] - 0.5)
-                column, row = spot[0].floor(), spot[1].floor()
-                inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-                pixel = (face * height + row.long().clamp(0, height - 1)) * width + column.long().clamp(
-                    0, width - 1
-                )
-                near = ((spot[2] + 40.0) * (2**24 / 80.0)).long().clamp(0, 2**24 - 1)
-                buffer.scatter_reduce_(
-                    0, pixel, torch.where(inside, (near << POINT_BITS) | point, -1), "amax"
-                )
+        at, right, below = (
+            a.transpose(0, 1).reshape(3, -1).index_select(1, rows) for a in (seen, along, down)
+        )
+        shifts = (torch.arange(places, device=seen.device) + 0.5) / places - 0.5
+        for x, y in torch.cartesian_prod(shifts, shifts).tolist() if places > 1 else [(0.0, 0.0)]:
+            column, row, depth = at + right * x + below * y
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            column, row = column.long().clamp(0, width - 1), row.long().clamp(0, height - 1)
+            near = ((depth + 40.0) * (2**24 / 80.0)).long().clamp(0, 2**24 - 1)
+            key = torch.where(inside, (near << POINT_BITS) | point, -1)
+            buffer.scatter_reduce_(0, (face * height + row) * width + column, key, "amax")
     return buffer.reshape(n, height, width)
+
+
+def _extents(seen: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Pixels (N, V) from each point to the farthest of its four neighbours on the atlas."""
+    flat = seen[:, :2].reshape(len(seen), 2, *grid)
+    down = (flat[..., 1:, :] - flat[..., :-1, :]).abs().amax(1)
+    along = (flat[..., 1:] - flat[..., :-1]).abs().amax(1)
+    extent = flat.new_zeros(len(seen), *grid)
+    extent[:, 1:] = down
+    torch.maximum(extent[:, :-1], down, out=extent[:, :-1])
+    torch.maximum(extent[..., :-1], along, out=extent[..., :-1])
+    torch.maximum(extent[..., 1:], along, out=extent[..., 1:])
+    return extent.reshape(len(seen), -1)
 
 
 def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -29,7 +29,7 @@ from ferlib.synthetic.head import (
 )
 from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import actuate, muscle_basis
-from ferlib.synthetic.people import HAIR_STYLES, TRAITS, People, age_folds, shape_basis
+from ferlib.synthetic.people import HAIR_STYLES, People, age_folds, shape_basis
 from ferlib.synthetic.raster import rasterise
 
 CHANGED = 0.02  # share of white by which a pixel must differ to count as changed by an AU
@@ -51,7 +51,7 @@ class Drawn:
 
 
 def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False) -> Drawn:
-    """Draws ``people`` (N) with AU ``levels`` (N, U, 2) in [0, 5], left and right, in ``scenes`` (N), ``size`` px square.
+    """Draws N ``people`` with AU ``levels`` (N, U, 2) in [0, 5], left and right, in N ``scenes``, ``size`` px square.
 
     A face never depends on the others drawn with it.  With ``truth`` the masks are drawn too, which costs one more
     rendering for each AU that acts.  Raises ``ValueError`` when the three do not have the same length.
@@ -92,7 +92,8 @@ def columns_for(size: int) -> int:
 
 @dataclass
 class _Surface:
-    """A deformed batch: ``at`` (N, 3, V) in the head's frame, ``cover`` (N, V) hair, ``albedo`` (N, 3, V), ``fuzz`` (N, V)."""
+    """A deformed batch: ``at`` (N, 3, V), cm, in the head's frame, ``cover`` (N, V) of hair, ``albedo`` (N, 3, V),
+    ``drawable`` (N, V) bool."""
 
     at: torch.Tensor
     cover: torch.Tensor
@@ -234,8 +235,17 @@ class _Setting:
         lift = lambda a: a.T[:, :, None].contiguous()  # noqa: E731
         back = lambda a: lift(torch.einsum("nji,nj->ni", turn, a))  # noqa: E731
         camera = F.pad(scenes.distance[:, None], (2, 0))
-        return cls(back(camera), lift(key), back(scenes.fill), lift(turn[:, 1]), lift(scenes.key_rgb), lift(scenes.fill_rgb),
-                   lift(scenes.ambient), scenes.rim[:, None], (scenes.frame / fine)[:, None])  # fmt: skip
+        return cls(
+            eye=back(camera),
+            key=lift(key),
+            fill=back(scenes.fill),
+            up=lift(turn[:, 1]),
+            key_rgb=lift(scenes.key_rgb),
+            fill_rgb=lift(scenes.fill_rgb),
+            ambient=lift(scenes.ambient),
+            rim=scenes.rim[:, None],
+            cm=(scenes.frame / fine)[:, None],
+        )
 
 
 def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, features) -> torch.Tensor:
@@ -282,7 +292,7 @@ def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
     wide = shine**12
     narrow = wide**4
     oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
-    gloss = (0.035 * wide + 0.05 * narrow * oily) * (1 - hairy)
+    gloss = (0.022 * wide + 0.05 * narrow * oily) * (1 - hairy)
     band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * wide + 0.04 * narrow) * hairy
     rim = 0.16 * fresnel * s.rim * hollow
     return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)
@@ -327,6 +337,3 @@ def _features(levels, people, scenes, skin_at, rest, key, cols):
         paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth),
         rest[:, :, nearest_point(cols, 0.0, 0.4)],
     )
-
-
-__all__ = ["TRAITS", "Drawn", "columns_for", "deform", "draw_faces"]

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, smoothstep, to_torch
-from ferlib.synthetic.muscles import upper_lid
-from ferlib.synthetic.people import BEARDS, HAIR_STYLES, People
+from ferlib.synthetic.people import HAIR_STYLES, People
 
 # lowest height of hair, by azimuth in radians: a hairline in front, sideburns, round the ear, to the nape
-_HAIRLINE = ((0, 6.9), (0.35, 7.0), (0.6, 6.4), (0.78, 5.2), (0.92, 3.6), (1.05, 2.0), (1.18, 0.3), (1.3, -1.7), (1.45, -1.7),
-             (1.7, 0.2), (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
+_HAIRLINE = ((0, 6.9), (0.35, 7.0), (0.6, 6.4), (0.78, 5.2), (0.92, 3.6), (1.05, 2.0), (1.18, 0.3), (1.3, -1.7),
+             (1.45, -1.7), (1.7, 0.2), (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
 #              thickness on top, at the sides, recession of the hairline, fringe, strand depth, curl
 _STYLE = {"short": (1.1, 0.75, 0.0, 0.0, 0.10, 0.2), "cropped": (0.35, 0.25, 0.0, 0.0, 0.05, 0.6),
           "receding": (0.5, 0.5, 1.0, 0.0, 0.08, 0.2), "bald": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
@@ -87,11 +86,22 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     hairline = np.interp(np.abs(head.angle), azimuth, line)
     temple = bump(np.abs(head.angle), 0, 0.72, 0, 0.22, 1) + 0.25 * bump(head.angle, 0, 0, 0, 0.5, 1)
     spots = _noise(shape, (0.8 * fine, 0.8 * fine), 3)
-    return SkinMaps(*(to_torch(a, device) for a in (
-        red, socket * head.front, _beards(side, v, head.front), hairline, temple, smoothstep(2.0, 8.5, v),
-        head.material[0], np.stack([_noise(shape, (s * fine, s * fine), 10 + s) for s in (3, 5, 8, 14)]),
-        _noise(shape, (0.6 * fine, 0.6 * fine), 4), 0.75 * _noise(shape, (0.3, 7 * fine), 5) + 0.65 * _noise(shape, (1.1 * fine, 14 * fine), 7),
-        _noise(shape, (1.6 * max(fine, 1.0),) * 2, 6), np.clip(spots - 1.3, 0, 1.5) * head.front)))  # fmt: skip
+    strands = 0.75 * _noise(shape, (0.3, 7 * fine), 5) + 0.65 * _noise(shape, (1.1 * fine, 14 * fine), 7)
+    maps = {
+        "red": red,
+        "socket": socket * head.front,
+        "beard": _beards(side, v, head.front),
+        "hairline": hairline,
+        "temple": temple,
+        "top": smoothstep(2.0, 8.5, v),
+        "part_line": x,
+        "coarse": np.stack([_noise(shape, (s * fine, s * fine), 10 + s) for s in (3, 5, 8, 14)]),
+        "fine": _noise(shape, (0.6 * fine, 0.6 * fine), 4),
+        "strands": strands,
+        "curls": _noise(shape, (1.6 * max(fine, 1.0),) * 2, 6),
+        "freckles": np.clip(spots - 1.3, 0, 1.5) * head.front,
+    }
+    return SkinMaps(**{name: to_torch(values, device) for name, values in maps.items()})
 
 
 def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
@@ -151,6 +161,3 @@ def _clothes(people: People) -> torch.Tensor:
     hue, value = people.looks["top_hue"], people.looks["top_value"]
     wheel = 0.5 + 0.5 * torch.cos(6.2832 * (hue[:, None] + torch.tensor([0.0, 0.33, 0.67])))
     return (0.02 + 0.35 * value[:, None] ** 2) * (0.45 + 0.55 * wheel)
-
-
-__all__ = ["BEARDS", "SkinMaps", "hair_cover", "skin_maps", "surface_colour", "upper_lid"]

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from ferlib.labels import DRAWN_AUS, FER2013_CODES
+from ferlib.lifeline import die_with
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import draw_expressions
 from ferlib.synthetic.people import draw_people, seeds_of, uniforms
@@ -58,6 +59,12 @@ def _plan_fer2013(n_images: int, seed: int) -> pd.DataFrame:
                          "shown": np.array(FER2013_CODES)[shown], "emotion": label})  # fmt: skip
 
 
+def _begin_worker(owner: int) -> None:
+    """One thread a process, which does not outlive the one that it draws for."""
+    die_with(owner)
+    torch.set_num_threads(1)
+
+
 def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     """Grey pictures (N, size, size) uint8 and the truth table of one chunk of the plan."""
     plan, seed, size = job
@@ -97,14 +104,14 @@ def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int |
     plan = _plan_fer2013(n_images, seed)
     jobs = [(plan.iloc[i : i + _CHUNK], seed, 48) for i in range(0, n_images, _CHUNK)]
     with ProcessPoolExecutor(workers or _workers(), mp_context=get_context("spawn"),
-                             initializer=torch.set_num_threads, initargs=(1,)) as pool:  # fmt: skip
+                             initializer=_begin_worker, initargs=(os.getpid(),)) as pool:  # fmt: skip
         parts = list(pool.map(_draw_fer2013, jobs))
     images = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
     truth = pd.concat([table for _, table in parts], ignore_index=True)
     settings = {"n_images": n_images, "size": 48, "setting": "wild", "label_noise": FER2013_NOISE}
     with _new_folder(out) as folder:
-        table = pd.DataFrame({"emotion": plan["emotion"], "pixels": [" ".join(map(str, row)) for row in images.tolist()],
-                              "Usage": plan["Usage"]})  # fmt: skip
+        pixels = [" ".join(map(str, row)) for row in images.tolist()]
+        table = pd.DataFrame({"emotion": plan["emotion"], "pixels": pixels, "Usage": plan["Usage"]})
         table.to_csv(folder / "fer2013.csv", index=False)
         truth.to_parquet(folder / "truth.parquet", index=False)
         _mark(folder, "fer2013", seed, settings)

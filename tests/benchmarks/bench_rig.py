@@ -189,9 +189,10 @@ def transfer(args) -> None:
         ("FER2013's class shares as prior", 0.7 * shares.log()),
     ):
         answer, truth = (score + shift).argmax(1).numpy(), rows["emotion"].to_numpy()
+        right = (answer == truth).mean()
         recall = [float((answer[truth == k] == k).mean()) for k in range(7)]
         print(
-            f"{args.usage}, {name}: accuracy {(answer == truth).mean():.4f}, macro recall {np.mean(recall):.4f}, n = {len(rows)}"
+            f"{args.usage}, {name}: accuracy {right:.4f}, macro recall {np.mean(recall):.4f}, n = {len(rows)}"
         )
         print("   " + " ".join(f"{e}:{r:.2f}" for e, r in zip(FER2013_CODES, recall, strict=True)))
 
