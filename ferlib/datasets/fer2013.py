@@ -188,39 +188,28 @@ def _count(reading: Reading, is_folders: bool, drawn: bool) -> None:
     """Count splits, emotions, duplicates and FER+ labels; compare with the official release unless drawn."""
     table, report = reading.table, reading.report
     splits = table["split"].value_counts().to_dict() if "split" in table else {}
-    emotions = table["emotion"].value_counts().to_dict()
-    for name in OFFICIAL_SPLITS:
-        if name in splits:
-            report.counts[f"split {name}"] = splits[name]
-    for name in FER2013_CODES:
-        report.counts[f"emotion {name}"] = emotions.get(name, 0)
-    report.counts |= count_duplicates(table)
+    emotions = {name: int((table["emotion"] == name).sum()) for name in FER2013_CODES}
     kept = _count_ferplus(table)
+    report.counts |= {f"split {name}": int(splits[name]) for name in OFFICIAL_SPLITS if name in splits}
+    report.counts |= {f"emotion {name}": n for name, n in emotions.items()}
+    report.counts |= count_duplicates(table)
     report.counts |= {f"{rule}, {split}": n for rule, of in kept.items() for split, n in of.items()}
     if kept:
         reading.facts["ferplus_n"] = kept
     if drawn:
         return
-    file = reading.report.source.name
-    official = OFFICIAL_FOLDERS if is_folders else OFFICIAL_SPLITS
+    file, release = report.source.name, "images; the official release has"
     if not splits:
         report.notice(file, None, "no Usage column, so there are no official splits")
-        official = {}
-    for name, n in official.items():
-        if splits.get(name, 0) != n:
-            report.notice(
-                file, None, f"{splits.get(name, 0):,} {name} images; the official release has {n:,}"
-            )
-    for name, n in OFFICIAL_EMOTIONS.items():
-        if emotions.get(name, 0) != n:
-            report.notice(
-                file, None, f"{emotions.get(name, 0):,} {name} images; the official release has {n:,}"
-            )
-    for rule, n in OFFICIAL_TEST_N.items() if kept and splits.get("test") == OFFICIAL_SPLITS["test"] else ():
-        if kept[rule].get("test", 0) != n:
-            report.notice(
-                file, None, f"{rule} keeps {kept[rule].get('test', 0):,} test images; officially {n:,}"
-            )
+    official = (OFFICIAL_FOLDERS if is_folders else OFFICIAL_SPLITS) if splits else {}
+    for name, n in (official | OFFICIAL_EMOTIONS).items():
+        found = int(splits.get(name, 0)) if name in official else emotions[name]
+        if found != n:
+            report.notice(file, None, f"{found:,} {name} {release} {n:,}")
+    for rule, n in OFFICIAL_TEST_N.items():
+        found = kept.get(rule, {}).get("test", n)
+        if found != n and splits.get("test") == OFFICIAL_SPLITS["test"]:
+            report.notice(file, None, f"{rule} keeps {found:,} test images; officially {n:,}")
 
 
 def _count_ferplus(table: pd.DataFrame) -> dict[str, dict[str, int]]:
