@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 
@@ -21,6 +22,12 @@ def faces_then_death(shots: Shots) -> Pictures:
     """Draws the first persons, then its process is killed."""
     if shots.person.max() > 0:
         os.kill(os.getpid(), signal.SIGKILL)
+    return flat_faces(shots)
+
+
+def slow_faces(shots: Shots) -> Pictures:
+    """Takes its time, so that a test can kill it at work."""
+    time.sleep(0.5)
     return flat_faces(shots)
 
 

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -227,6 +230,26 @@ def test_a_writer_that_dies_leaves_the_old_tree_and_nothing_else(tmp_path, drawe
     assert content(tmp_path / "smic") == before
     assert {p.name for p in tmp_path.iterdir()} == {"smic"}
     assert content(draw(smic, tmp_path / "again", workers=2)) == before  # the pool recovers
+
+
+def test_a_killed_writer_leaves_no_tree_and_the_next_one_makes_it_whole(trees, tmp_path):
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from native_stand_in import slow_faces
+from test_native_trees import draw, smic
+draw(smic, Path({str(tmp_path)!r}) / "smic", drawer=slow_faces)
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as writer:
+        deadline = time.monotonic() + 120
+        while not any(tmp_path.rglob("*.bmp")):
+            assert writer.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        writer.kill()
+    assert not (tmp_path / "smic").exists()
+    assert content(draw(smic, tmp_path / "smic")) == content(trees["smic"][0])
+    assert {path.name for path in tmp_path.iterdir()} == {"smic"}
 
 
 def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path):
