@@ -144,7 +144,7 @@ def of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
         "device": main["device"],
         "commit": main["commit"] + main["stale"].map({True: " (stale)", False: ""}),
     }
-    return pd.DataFrame(shown)
+    return pd.DataFrame(shown).set_index("corpus").rename_axis(None)
 
 
 def is_stale(inputs: dict[str, Any]) -> bool:
