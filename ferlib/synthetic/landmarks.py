@@ -26,7 +26,7 @@ def _addresses() -> np.ndarray:
     jaw = [(-x, y) for x, y in jaw_half] + [(0.0, -11.75)] + [(x, y) for x, y in reversed(jaw_half)]
     brow_half = [(4.8, 1.75), (4.1, 2.1), (3.2, 2.15), (2.2, 1.95), (1.3, 1.62)]
     brows = [(-x, y) for x, y in brow_half] + [(x, y) for x, y in reversed(brow_half)]
-    nose = [(0, 0.2), (0, -1.2), (0, -2.5), (0, -3.7)]
+    nose = [(0.0, 0.2), (0.0, -1.2), (0.0, -2.5), (0.0, -3.7)]
     nose += [(-1.4, -4.55), (-0.7, -4.75), (0, -4.9), (0.7, -4.75), (1.4, -4.55)]
     inner, outer = EYE[0] - 1.52, EYE[0] + 1.52
     a, b = EYE[0] - 0.5, EYE[0] + 0.5

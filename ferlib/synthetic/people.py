@@ -291,7 +291,6 @@ def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tenso
         (0.4, "AU15"),
     ]
     folds = [(share, *fold(head, FOLDS[au])) for share, au in parts]
-    moved = sum(share * moves for share, moves, _ in folds)
-    return to_torch(moved.reshape(-1), device), to_torch(
-        sum(share * dark for share, _, dark in folds), device
-    )
+    moved = np.sum([share * moves for share, moves, _ in folds], axis=0)
+    dark = np.sum([share * shade for share, _, shade in folds], axis=0)
+    return to_torch(moved.reshape(-1), device), to_torch(dark, device)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
-from ferlib.synthetic import paint, photo, skin
+from ferlib.synthetic import lighting, paint, photo, skin
 from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.head import (
     CURTAIN,
@@ -126,61 +126,6 @@ def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: in
     return _Surface(at, cover, albedo, drawable)
 
 
-def _normals(at: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Unit normals (N, 3, V) by central differences."""
-    n, rows, cols = len(at), *grid
-    p = at.reshape(n, 3, rows, cols)
-    along, down = torch.zeros_like(p), torch.zeros_like(p)
-    along[..., 1:-1] = p[..., 2:] - p[..., :-2]
-    down[..., 1:-1, :] = p[..., 2:, :] - p[..., :-2, :]
-    ax, ay, az = along.unbind(1)
-    dx, dy, dz = down.unbind(1)
-    normal = torch.stack([dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax], 1)
-    squared = normal[:, 0] ** 2 + normal[:, 1] ** 2 + normal[:, 2] ** 2
-    return (normal * torch.rsqrt(squared + 1e-12)[:, None]).reshape(n, 3, -1)
-
-
-def _hollows(at: torch.Tensor, normal: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Ambient occlusion (N, V) in (0, 1] from how far the smoothed surface lies above the surface."""
-    n, rows, cols = len(at), *grid
-    small = F.avg_pool2d(at.reshape(n, 3, rows, cols), 3, 2, 1, count_include_pad=False)
-    wide = F.avg_pool2d(
-        F.avg_pool2d(small, (1, 7), 1, (0, 3), count_include_pad=False),
-        (7, 1),
-        1,
-        (3, 0),
-        count_include_pad=False,
-    )
-    smooth = F.interpolate(wide, size=grid, mode="bilinear", align_corners=False).reshape(n, 3, -1)
-    above = ((smooth - at) * normal).sum(1)
-    return (1 - 0.9 * above.clamp(-0.2, 0.7)).clamp(0.25, 1.08)
-
-
-def _shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Light (N, V) in [0, 1] that the key light leaves on each point: a coarse shadow map with soft edges."""
-    n, rows, cols = len(at), *grid
-    thin = at.reshape(n, 3, rows, cols)[:, :, ::2, ::2]
-    small = thin.shape[2:]
-    up = torch.tensor([0.0, 1.0, 0.0]).expand_as(key)
-    right = torch.linalg.cross(up, key)
-    right = right / right.norm(dim=1, keepdim=True)
-    seen = torch.stack([right, torch.linalg.cross(key, right), key], 1) @ thin.reshape(n, 3, -1)
-    cells = 48
-    place = (seen[:, :2] + torch.tensor([0.0, 3.0])[None, :, None]) / 18.0
-    pixel = ((place + 1) * (cells / 2)).long().clamp(0, cells - 1)
-    flat = pixel[:, 1] * cells + pixel[:, 0] + torch.arange(n)[:, None] * cells * cells
-    buffer = torch.full((n * cells * cells,), -30.0)
-    buffer.scatter_reduce_(0, flat.reshape(-1), seen[:, 2].reshape(-1), "amax")
-    depth = F.max_pool2d(buffer.reshape(n, 1, cells, cells), 3, 1, 1)
-    depth = F.avg_pool2d(depth, 3, 1, 1)
-    above = F.grid_sample(depth, place.transpose(1, 2)[:, None], align_corners=False, padding_mode="border")[
-        :, 0, 0
-    ]
-    lit = 1 - ((above - seen[:, 2] - 1.0) * 0.8).clamp(0, 1)
-    lit = F.avg_pool2d(lit.reshape(n, 1, *small), 5, 1, 2, count_include_pad=False)
-    return F.interpolate(lit, size=grid, mode="bilinear", align_corners=False).reshape(n, -1)
-
-
 def _paint(
     people: People, levels: torch.Tensor, scenes: Scene, size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,8 +143,8 @@ def _paint(
     marks = project(landmark_points(skin_at, cols), scenes, turn, (size, size))[:, :2].transpose(1, 2)
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
-    normal = _normals(surface.at, grid)
-    hollow, lit = _hollows(surface.at, normal, grid), _shadow(surface.at, key, grid)
+    normal = lighting.normals(surface.at, grid)
+    hollow, lit = lighting.hollows(surface.at, normal, grid), lighting.shadow(surface.at, key, grid)
     fixed = torch.cat([to_torch(head.material), skin.skin_maps(cols).strands[None]]).expand(n, -1, -1)
     sheet = torch.cat(
         [surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed], 1
@@ -210,52 +155,22 @@ def _paint(
     got = sampled[:, :, 0].transpose(0, 1).contiguous()
     part = torch.as_tensor(head.part, dtype=torch.float32)[point]
     features = _features(levels, people, scenes, skin_at, rest, key, cols)
-    colour = _shade(got, part, _Setting.of(scenes, turn, key, fine), people, features)
+    colour = _shade(got, part, lighting.Setting.of(scenes, turn, key, fine), people, features)
     picture = torch.where(hit, colour, photo.backdrop(scenes, fine).flatten(2).transpose(0, 1))
     picture = photo.hand_over(picture.reshape(3, n, fine, fine).transpose(0, 1), scenes, people.skin)
     return F.interpolate(picture, size=(size, size), mode="area"), marks
 
 
-@dataclass
-class _Setting:
-    """The scenes as the shader needs them, (3, N, 1) or (N, 1), directions in the head's frame."""
-
-    eye: torch.Tensor
-    key: torch.Tensor
-    fill: torch.Tensor
-    up: torch.Tensor
-    key_rgb: torch.Tensor
-    fill_rgb: torch.Tensor
-    ambient: torch.Tensor
-    rim: torch.Tensor
-    cm: torch.Tensor
-
-    @classmethod
-    def of(cls, scenes: Scene, turn: torch.Tensor, key: torch.Tensor, fine: int) -> _Setting:
-        lift = lambda a: a.T[:, :, None].contiguous()  # noqa: E731
-        back = lambda a: lift(torch.einsum("nji,nj->ni", turn, a))  # noqa: E731
-        camera = F.pad(scenes.distance[:, None], (2, 0))
-        return cls(
-            eye=back(camera),
-            key=lift(key),
-            fill=back(scenes.fill),
-            up=lift(turn[:, 1]),
-            key_rgb=lift(scenes.key_rgb),
-            fill_rgb=lift(scenes.fill_rgb),
-            ambient=lift(scenes.ambient),
-            rim=scenes.rim[:, None],
-            cm=(scenes.frame / fine)[:, None],
-        )
-
-
-def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, features) -> torch.Tensor:
+def _shade(
+    got: torch.Tensor, part: torch.Tensor, s: lighting.Setting, people: People, features
+) -> torch.Tensor:
     """Linear light (3, N, P) of the surface behind each pixel; ``got`` (15, N, P) are the sampled sheets."""
     at, normal, albedo = got[:3], paint.unit(got[3:6]), got[6:9]
     hollow, lit, cover, across, height, grain = got[9:]
     ray = paint.unit(at - s.eye)
     hairy = torch.where(part == CURTAIN, 1.0, cover.clamp(0, 1))
-    light = _irradiance(normal, s, hollow, lit)
-    gloss = _sheen(normal, ray, s, light, hollow, lit, hairy, grain, across)
+    light = lighting.irradiance(normal, s, hollow, lit)
+    gloss = lighting.sheen(normal, ray, s, light, hollow, lit, hairy, grain, across)
     colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
     bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
     front = (at[2] > -8) & (height > -8.6) & (height < 3.7)  # every feature lies here
@@ -263,39 +178,20 @@ def _shade(got: torch.Tensor, part: torch.Tensor, s: _Setting, people: People, f
     face = torch.div(rows, got.shape[2], rounding_mode="floor")
     take = lambda a: a.reshape(*a.shape[:-2], -1).index_select(-1, rows)  # noqa: E731
     p = paint.Pixels(
-        face, *(take(a) for a in (across, height, at, ray, light)), s.cm[:, 0][face], take(bare), take(grain)
+        face=face,
+        across=take(across),
+        height=take(height),
+        at=take(at),
+        ray=take(ray),
+        light=take(light),
+        cm=s.cm[:, 0][face],
+        skin=take(bare),
+        grain=take(grain),
     )
     colour = colour.reshape(3, -1)
     painted = colour.index_select(1, rows)
     _features_over(painted, p, people, *features)
     return colour.index_copy_(1, rows, painted).reshape(at.shape)
-
-
-def _irradiance(normal, s: _Setting, hollow, lit):
-    """Light (3, N, P) falling on the skin; the wrap is wider in red, as light bleeds through skin."""
-    wrap = normal.new_tensor([0.34, 0.20, 0.15])[:, None, None]
-    soft = ((paint.dot(s.key, normal) + wrap) / (1 + wrap)).clamp(min=0)
-    shade = lit * 0.94 + normal.new_tensor([0.10, 0.05, 0.04])[:, None, None]
-    other = (paint.dot(s.fill, normal) * 0.375 + 0.125).clamp(min=0)
-    sky = 0.31 + 0.19 * paint.dot(s.up, normal)
-    open_ = hollow.clamp(0, 1.1)
-    tinted = torch.stack([0.15 + 0.85 * open_, open_, 1.12 * open_ - 0.12])
-    return (0.5 * s.key_rgb) * soft * shade * (0.6 + 0.4 * tinted) + (
-        s.fill_rgb * other + s.ambient * sky
-    ) * tinted
-
-
-def _sheen(normal, ray, s: _Setting, light, hollow, lit, hairy, grain, across):
-    """Highlights (3, N, P): oily skin, hair, and a rim against the backdrop."""
-    shine = paint.dot(normal, paint.unit(s.key - ray)).clamp(min=0)
-    fresnel = (1 + paint.dot(normal, ray)).clamp(0, 1) ** 4
-    wide = shine**12
-    narrow = wide**4
-    oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
-    gloss = (0.022 * wide + 0.05 * narrow * oily) * (1 - hairy)
-    band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * wide + 0.04 * narrow) * hairy
-    rim = 0.16 * fresnel * s.rim * hollow
-    return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)
 
 
 def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
