@@ -75,6 +75,12 @@ def test_classes_are_counted_once_a_sequence_at_its_apex_in_the_corpuss_own_word
     assert counts["official_share"].tolist() == [0.75, 0.25]
 
 
+def test_official_counts_add_up_to_what_was_published():
+    names = ("fer2013", "synthetic-ckplus", "casme2", "samm", "smic", "probe")
+    sums = [sum(likeness.official_counts(name).values()) for name in names]
+    assert sums == [35_887, 327, 255, 159, 164, 0]
+
+
 def test_examples_show_one_face_a_class_in_the_books_order():
     images = np.arange(4)[:, None, None] * np.ones((1, 8, 8), np.uint8)
     table = pd.DataFrame({"emotion": ["sadness", "anger", "sadness", "neutral"]})
