@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,21 @@ def test_ensure_draws_what_is_missing_and_only_that():
     assert len(datasets.load("synthetic-fer2013")) == 30
     with pytest.raises(DataError, match="ferlib corpus prepare fer2013 --source"):
         datasets.ensure("fer2013")
+
+
+def test_chapters_that_run_side_by_side_draw_a_corpus_once(monkeypatch):
+    drawings = []
+
+    def slow_toy(out: Path, n_images: int = 12, seed: int = 0) -> Path:
+        drawings.append(out)
+        time.sleep(0.5)
+        return write_toy(out, 12, seed)
+
+    monkeypatch.setattr(drawn, "writers", lambda: {"fer2013": slow_toy})
+    with ThreadPoolExecutor(3) as pool:
+        places = list(pool.map(datasets.ensure, ["synthetic-fer2013"] * 3))
+    assert len(drawings) == 1
+    assert len(set(places)) == 1
 
 
 @pytest.mark.usefixtures("toy_rig")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name
+from ferlib.datasets.atomic import locked
 from ferlib.datasets.base import FaceSet, load
 from ferlib.datasets.drawn import make, writers
 from ferlib.datasets.native import Reading, drawn_mark, store_reading, stored_name
@@ -96,6 +97,8 @@ def ensure(name: str) -> Path:
     """
     if not is_prepared(name) and name.startswith(DRAWN_PREFIX):
         plain = name.removeprefix(DRAWN_PREFIX)
-        return prepare(plain, make(plain))[0]
+        with locked(paths.corpora() / f"{name}.ensure"):  # chapters that run side by side draw it once
+            if not is_prepared(name):
+                prepare(plain, make(plain))
     read_manifest(name)
     return paths.corpus(name)

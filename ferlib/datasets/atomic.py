@@ -5,43 +5,54 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ferlib import paths
 from ferlib.config import DataError
 
-LOCK_WAIT_S = 600.0
+LOCK_WAIT_S = 3600.0
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Hold the lock of ``place``; the system frees it when its holder dies.
+
+    Raises ``DataError`` where another holds it for longer than ``LOCK_WAIT_S``, or the disk refuses.
+    """
+    import filelock  # readers do without
+
+    lock = filelock.FileLock(lock_of(place), timeout=LOCK_WAIT_S)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise DataError(f"{place} is being written by another process; wait for it, or end it") from None
+    except OSError as error:
+        raise DataError(_refusal(place, error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refusal(place: Path, error: OSError) -> str:
+    hint = f"Choose another home:  export FERLIB_HOME=FOLDER (now {paths.home()})"
+    return f"{place} cannot be written: {error}. {hint}"
 
 
 @contextmanager
 def replacing(place: Path) -> Iterator[Path]:
     """A fresh empty folder to fill; when the block ends well it is flushed to the disk and becomes ``place``.
 
-    One writer of a place at a time: others wait for its lock, which the system frees when a writer dies.
-    If the block raises, ``place`` stays as it was.  Raises ``DataError`` where the disk refuses, or another
-    writer holds the lock for longer than ``LOCK_WAIT_S``.
+    One writer of a place at a time.  If the block raises, ``place`` stays as it was.  Raises ``DataError`` where
+    the disk refuses.
     """
-    import filelock  # readers do without
-
-    try:
-        with _replacing(place, filelock.FileLock(lock_of(place), timeout=LOCK_WAIT_S)) as fresh:
-            yield fresh
-    except filelock.Timeout:
-        raise DataError(f"{place} is being written by another process; wait for it, or end it") from None
-    except OSError as error:
-        hint = f"Choose another home:  export FERLIB_HOME=FOLDER (now {paths.home()})"
-        raise DataError(f"{place} cannot be written: {error}. {hint}") from error
-
-
-@contextmanager
-def _replacing(place: Path, lock: AbstractContextManager) -> Iterator[Path]:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with lock:
-        tidy(place)
+    with locked(place):
         fresh = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-        fresh.mkdir()
         try:
+            tidy(place)
+            fresh.mkdir()
             yield fresh
             _sync(fresh)
             if place.exists():
@@ -49,6 +60,8 @@ def _replacing(place: Path, lock: AbstractContextManager) -> Iterator[Path]:
             os.rename(fresh, place)
             _sync_folder(place.parent)
             shutil.rmtree(aside(place), ignore_errors=True)
+        except OSError as error:
+            raise DataError(_refusal(place, error)) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
