@@ -204,16 +204,23 @@ def face_rows(rows: dict[str, list[tuple[np.ndarray, str]]]) -> np.ndarray:
     Returns (rows, columns) Axes.
     """
     columns = max(len(faces) for faces in rows.values())
-    side = WIDTH / columns
-    _, axes = plt.subplots(len(rows), columns, figsize=(WIDTH, len(rows) * (side + 0.45)), squeeze=False)
+    wrapped = {name: [textwrap.fill(caption, 14) for _, caption in faces] for name, faces in rows.items()}
+    tall = 14 + 9 * max(
+        text.count("\n") for texts in wrapped.values() for text in texts
+    )  # points of captions
+    height = len(rows) * (WIDTH / columns + (tall + 32) / 72)
+    figure, axes = plt.subplots(len(rows), columns, figsize=(WIDTH, height), squeeze=False)
+    figure.set_layout_engine(
+        "constrained", h_pad=16 / 72
+    )  # room for the names, which the layout does not see
     for ax in axes.flat:
         ax.set_axis_off()
     for line, (name, faces) in zip(axes, rows.items(), strict=True):
-        for ax, (image, caption) in zip(line, faces, strict=False):
+        for ax, (image, _), text in zip(line, faces, wrapped[name], strict=False):
             ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
-            ax.set_title(textwrap.fill(caption, 14), fontsize=7.5, fontweight="normal", loc="center", pad=3)
-        lines = max(textwrap.fill(caption, 14).count("\n") for _, caption in faces)
-        title = line[0].annotate(name, (0, 1), (0, 16 + 9 * lines), xycoords="axes fraction", annotation_clip=False,
+            ax.set_title(text, fontsize=7.5, fontweight="normal", loc="center", pad=3)
+        above = 16 + 9 * max(text.count("\n") for text in wrapped[name])
+        title = line[0].annotate(name, (0, 1), (0, above), xycoords="axes fraction", annotation_clip=False,
                                  textcoords="offset points", fontweight="bold", fontsize=9.5)  # fmt: skip
         title.set_in_layout(False)
     return axes
