@@ -106,7 +106,9 @@ _RECIPES = {
     "living-room": _Recipe(
         (8, 7, 4), (19, 1.2), (0.40, 0.02), (5, 14, -6, 10), (1.7, 0.5, 0.5), 0.16, 0.12, 0.7
     ),
-    "wild": _Recipe((16, 10, 7), (17.3, 1.2), (0.39, 0.02), (0, 50, 30, 22), (1.9, 0.6, 0.5), 0.12, 0.3, 1.0),
+    "wild": _Recipe(
+        (16, 10, 7), (17.0, 1.2), (0.385, 0.02), (0, 36, 26, 20), (1.7, 0.8, 0.75), 0.12, 0.3, 1.0
+    ),
 }
 
 
@@ -160,7 +162,7 @@ def _draw_lights(r: _Recipe, z: np.ndarray, u: np.ndarray) -> dict[str, np.ndarr
 def _draw_photographs(r: _Recipe, u: np.ndarray) -> dict[str, np.ndarray]:
     """Exposure, contrast, focus and storage of each picture."""
     return {
-        "exposure": r.wild * (0.7 * (u[7] * 2 - 1) - 0.2),
+        "exposure": r.wild * (0.7 * (u[7] * 2 - 1) - 0.3),
         "contrast": 1 + r.wild * (0.34 + 0.3 * (u[8] * 2 - 1)),
         "grey": 0 * u[8],
         "blur": r.wild * 0.4 * u[9] ** 3,
@@ -188,7 +190,7 @@ def project(points: torch.Tensor, scene: Scene, turn: torch.Tensor, size: tuple[
     pivot = points.new_tensor(PIVOT)[None, :, None]
     seen = torch.cat([points.new_tensor(ANCHOR)[None, :, None].expand(len(points), 3, 1), points], 2)
     seen = turn @ (seen - pivot)
-    lens = scene.distance[:, None] / (scene.distance[:, None] - seen[:, 2])
+    lens = (scene.distance[:, None] + PIVOT[2]) / (scene.distance[:, None] - seen[:, 2])  # 1 at the face
     scale = (height / scene.frame)[:, None]
     x, y = seen[:, 0] * lens * scale, -seen[:, 1] * lens * scale
     column = x[:, 1:] - x[:, :1] + (scene.centre * width)[:, None]

@@ -93,7 +93,7 @@ _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
     (6.6, 2.6, 0.9, 2.0, -0.3),  # temple
     (4.7, -2.3, 1.5, 1.1, 0.45),  # cheekbone
     (3.2, -3.8, 1.4, 1.3, 0.25),  # front of the cheek
-    (4.9, -6.0, 1.2, 1.6, -0.12),  # hollow of the cheek
+    (4.9, -6.0, 1.2, 1.6, 0.05),  # hollow of the cheek
     (2.15, -1.6, 0.8, 0.35, -0.12),  # tear trough
     (1.42, -4.05, 0.42, 0.42, 0.95),  # wing of the nose
     (1.98, -4.2, 0.2, 0.55, -0.18),  # crease behind the wing

@@ -100,7 +100,7 @@ def brows(colour, p: Pixels, people: People):
     dense = (0.86 + 0.14 * p.grain).clamp(0.3, 1)
     tone = (of(people.hair, p.face) * 0.5).clamp(0.010, 0.13) * p.light
     tone = torch.minimum(tone, colour * 0.45)
-    return over(colour, tone, (body * dense * (0.78 + 0.12 * look("male"))).clamp(0, 0.95))
+    return over(colour, tone, (body * dense * (0.68 + 0.16 * look("male"))).clamp(0, 0.95))
 
 
 @dataclass
@@ -150,7 +150,7 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: to
     ring = bell((away - 0.59) / 0.12)
     glow = (0.55 + 0.9 * bell((away - 0.33) / 0.16)) * (1 - 0.6 * ring)
     tone = people.skin.mean(1)[p.face]
-    white = rgb(p.at, 0.60, 0.545, 0.515) * (0.50 + 0.5 * tone**0.3)
+    white = rgb(p.at, 0.54, 0.49, 0.465) * (0.50 + 0.5 * tone**0.3)
     white = white * (1 - bell((side - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
     body = over(white, of(people.iris, p.face) * glow, iris) * (1 - 0.93 * pupil)
     body = body * (p.light.mean(0) * 0.35 + p.light * 0.65)
@@ -187,12 +187,14 @@ def lips(colour, p: Pixels, people: People):
 @dataclass
 class Mouth:
     """``centre`` (N, 3) of the closed lips in the head's frame, ``jaw`` (N,) drop in cm, ``gap`` (N,) between
-    the lips in cm and ``opened`` (N,) how much of it the expression opened."""
+    the lips in cm and ``opened`` (N,) how much of it the expression opened,
+    ``bared`` (N,) in [0, 1] how far the upper lip uncovers the teeth."""
 
     centre: torch.Tensor
     jaw: torch.Tensor
     gap: torch.Tensor
     opened: torch.Tensor
+    bared: torch.Tensor
 
 
 def mouth(colour, p: Pixels, m: Mouth):
@@ -212,7 +214,7 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     back = (centre[2] - 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - centre[0]
     y = p.at[1] + back * p.ray[1] - centre[1]
-    edge_up, edge_low = -0.34 + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x
+    edge_up, edge_low = -0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x
     wide = (1 - (x / 2.75) ** 2).clamp(0, 1)
     upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.15 - y, 0.15 + p.cm)
     lower = step(edge_low - y, 0.06 + p.cm) * step(y - edge_low + 0.75, 0.15 + p.cm)

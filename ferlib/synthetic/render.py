@@ -225,11 +225,16 @@ def _features(levels, people, scenes, skin_at, rest, key, cols):
     gaze = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
     eyes = paint.Eyes(home[None] + shift.transpose(1, 2), opened, gaze, key)
     top, bottom = (nearest_point(cols, 0.0, LIP_LINE + s * LIP_STRIP) for s in (1, -1))
+    acting = {
+        au: levels[:, DRAWN_AUS.index(au)].amax(1) / 5 for au in ("AU10", "AU12", "AU16", "AU20", "AU25")
+    }
+    bared = acting["AU12"] + acting["AU10"] + 0.8 * acting["AU20"] + 0.8 * acting["AU16"]
+    bared = (bared + 0.6 * acting["AU25"] - coefficients[:, -1] / 2.6).clamp(0, 1)
     centre = 0.5 * (rest[:, :, top] + rest[:, :, bottom])
     gap = (skin_at[:, 1, top] - skin_at[:, 1, bottom]).clamp(min=0.02)
     opened_mouth = (gap - (rest[:, 1, top] - rest[:, 1, bottom])).clamp(min=0)
     return (
         eyes,
-        paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth),
+        paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth, bared),
         rest[:, :, nearest_point(cols, 0.0, 0.4)],
     )

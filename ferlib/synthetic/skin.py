@@ -16,7 +16,7 @@ from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, s
 from ferlib.synthetic.people import HAIR_STYLES, People
 
 # lowest height of hair, by azimuth in radians: a hairline in front, sideburns, round the ear, to the nape
-_HAIRLINE = ((0, 6.9), (0.35, 7.0), (0.6, 6.4), (0.78, 5.2), (0.92, 3.6), (1.05, 2.0), (1.18, 0.3), (1.3, -1.7),
+_HAIRLINE = ((0, 6.2), (0.35, 6.2), (0.6, 5.7), (0.78, 4.8), (0.92, 3.6), (1.05, 2.0), (1.18, 0.3), (1.3, -1.7),
              (1.45, -1.7), (1.7, 0.2), (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
 #              thickness on top, at the sides, recession of the hairline, fringe, strand depth, curl
 _STYLE = {"short": (1.1, 0.75, 0.0, 0.0, 0.10, 0.2), "cropped": (0.35, 0.25, 0.0, 0.0, 0.05, 0.6),
