@@ -187,7 +187,7 @@ def shelf_in(root):
         ("small.scale=much", r"small\.scale.*'much' is not a float"),
         ("small.loud=no", r"small\.loud.*'no' is not a bool"),
         ("small.seeds=[0,x]", r"small\.seeds.*'x' is not an int"),
-        ("smal.n_steps=3", r"No chapter 'smal'.*Did you mean 'small'"),
+        ("smalx.n_steps=3", r"No chapter 'smalx'.*Did you mean 'small'"),
         ("n_steps=3", r"not of the form chapter\.name=value"),
     ],
 )
@@ -210,7 +210,7 @@ def test_values_are_read_by_their_type(shelf):
 
 @pytest.mark.parametrize(
     ("line", "names"),
-    [("small: {n_step: 2}", "n_steps"), ("small: {loud: 0}", "not of type bool"), ("smal: {}", "'small'")],
+    [("small: {n_step: 2}", "n_steps"), ("small: {loud: 0}", "not of type bool"), ("smalx: {}", "'small'")],
 )
 def test_a_wrong_profile_is_refused_too(shelf, line, names):
     (shelf / "book" / "profiles" / "paper.yml").write_text(f"chapters:\n  {line}\n")
