@@ -31,7 +31,7 @@ _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as i
     "chin_height": ((0, -10.6, 2.6, 1.4, 0, -0.38, 0, BOTH),),
     "chin_forward": ((0, -10.2, 1.6, 1.2, 0, 0, 0.38, BOTH),),
     "cheekbone": ((4.9, -2.4, 1.5, 1.1, 0.18, 0, 0.24, BOTH),),
-    "fullness": ((4.5, -6.0, 1.8, 2.2, 0.42, 0, 0.36, BOTH), (0, -12.0, 3.0, 0.9, 0, -0.15, 0.55, BOTH)),
+    "fullness": ((5.2, -6.2, 1.4, 2.2, 0.36, 0, 0.32, BOTH), (0, -12.0, 3.0, 0.9, 0, -0.15, 0.55, BOTH)),
     "brow_ridge": ((2.8, 1.6, 1.8, 0.5, 0, -0.06, 0.22, BOTH), (0, 1.7, 0.9, 0.6, 0, 0, 0.12, BOTH)),
     "brow_height": ((3.0, 2.0, 2.0, 0.7, 0, 0.2, 0, BOTH),),
     "forehead": ((0, 6.5, 6.0, 2.8, 0, 0, 0.5, BOTH),),
@@ -77,6 +77,11 @@ _MALE = {
     "cheekbone": -0.4,
     "eye_width": -0.4,
 }
+_EVERYONE = {
+    "breadth": 0.9,
+    "face_height": -0.7,
+    "fullness": 0.3,
+}  # rounder than Farkas's young adults, as photographs are
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
     {"bridge_height": -0.9, "eye_depth": 0.9, "lid_open": -0.8, "eye_tilt": 0.8, "cheekbone": 0.7, "nose_tip": -0.6,
@@ -219,7 +224,8 @@ def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old:
         for name, shift in shifts.items():
             means[row, TRAITS.index(name)] = shift
     sexed = np.array([_MALE.get(name, 0.0) for name in TRAITS])
-    traits += means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
+    shared = np.array([_EVERYONE.get(name, 0.0) for name in TRAITS])
+    traits += shared + means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
     traits[:, TRAITS.index("sag")] = 1.8 * old + 0.3 * traits[:, TRAITS.index("sag")]
     return traits
 
