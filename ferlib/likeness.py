@@ -13,7 +13,7 @@ import pandas as pd
 from ferlib import devices, labels, paths
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
-from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
+from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate, around
 from ferlib.runs import Run
 
 # ------------------------------------------------------------------------------- the corpora themselves
@@ -140,7 +140,8 @@ class Agreement:
 def agreement(drawn: pd.DataFrame, real: pd.DataFrame, rng: np.random.Generator) -> Agreement:
     """Compare P(AU | emotion) of ``drawn`` (``emotion subject AU01 ...``) with that of ``real``.
 
-    The bootstrap resamples people; the null permutes the emotions of the drawn sequences.
+    The bootstrap resamples people; the null permutes the emotions of the drawn sequences.  Resampled people
+    never match as well as all of them do, so the intervals are standard errors around the values.
     """
     aus = [au for au in labels.au_columns(drawn) if au in real]
     goal = au_rates(real, aus)
@@ -156,7 +157,7 @@ def agreement(drawn: pd.DataFrame, real: pd.DataFrame, rng: np.random.Generator)
         [_compared(once, rng.permutation(shown), acts, target) for _ in range(N_RESAMPLES)]
     )
     return Agreement(
-        *(_estimate(value[0, k], boot[:, k], len(people), "subject") for k in range(2)),
+        *(around(value[0, k], boot[:, k], len(people), "subject") for k in range(2)),
         *(_estimate(np.median(dealt[:, k]), dealt[:, k], len(drawn), "sequence") for k in range(2)),
     )
 

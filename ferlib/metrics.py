@@ -130,7 +130,8 @@ def ece(predictions: pd.DataFrame, rng: np.random.Generator, n_bins: int = N_BIN
     """Expected calibration error: ``sum_b (n_b / n) |accuracy_b - confidence_b|`` over bins.
 
     Guo et al. 2017, "On calibration of modern neural networks", eq. 3; bins are (low, high].
-    Its interval is of the biased estimate: resampling adds noise to every bin, and noise adds to an error.
+    Resampling adds noise to every bin, and noise adds to this error, so percentiles of resamples would miss the
+    value itself: the interval is :func:`around` it.
     """
     truth, guess, names = _read(predictions)
     confidence = predictions[names].to_numpy(np.float64).max(axis=1)
@@ -138,7 +139,18 @@ def ece(predictions: pd.DataFrame, rng: np.random.Generator, n_bins: int = N_BIN
     sums = np.zeros((len(truth), n_bins + 1))
     sums[np.arange(len(truth)), of_bin] = (truth == guess) - confidence
     sums[:, n_bins] = 1
-    return _bootstrap(lambda s: np.abs(s[:, :n_bins]).sum(axis=1) / s[:, n_bins], sums, predictions, rng)
+    totals, n, unit = _resampled(sums, predictions, rng)
+    draws = np.abs(totals[:, :n_bins]).sum(axis=1) / totals[:, n_bins]
+    return around(float(np.abs(sums[:, :n_bins].sum(axis=0)).sum() / len(sums)), draws, n, unit)
+
+
+def around(value: float, draws: np.ndarray, n: int, unit: str, most: float = 1.0) -> Estimate:
+    """``value`` plus and minus 1.96 standard errors, the standard deviation of the resampled ``draws`` (R,).
+
+    Cut off at 0 and ``most``.  For measures that resampling biases (Efron & Tibshirani 1993, ch. 12).
+    """
+    reach = 1.96 * float(np.nanstd(draws, ddof=1))
+    return Estimate(float(value), max(0.0, value - reach), min(most, value + reach), n, unit)
 
 
 def summary_over_seeds(estimates: Iterable[Estimate | float]) -> dict[str, Any]:

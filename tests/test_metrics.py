@@ -71,6 +71,14 @@ def test_calibration_error_of_two_bins_by_hand(rng):
     assert metrics.ece(table, rng, n_bins=4).value == pytest.approx(expected)
 
 
+def test_the_interval_of_the_calibration_error_holds_its_value(rng):
+    p = rng.random(300)
+    truth = np.where(rng.random(300) < p, "a", "b")
+    error = metrics.ece(pd.DataFrame({"truth": truth, "a": p, "b": 1 - p}), rng)
+    assert 0 <= error.low <= error.value <= error.high <= 1
+    assert error.high > error.low
+
+
 def test_a_calibrated_forecaster_has_a_small_calibration_error(rng):
     p = rng.uniform(0.5, 1, size=20_000)
     truth = np.where(rng.uniform(size=20_000) < p, "a", "b")
