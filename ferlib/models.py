@@ -118,8 +118,8 @@ class Stage(nn.Module):
 class FastCNN(nn.Module):
     """The network of the fast recipe: a short residual net with batch norm, after DAWNBench's ResNet-9.
 
-    Settings as :class:`EmotionCNN`; ``width`` multiplies the maps (64, 128, 256, 512), ``dropout`` is the
-    rate before the output.  About 0.74 G multiply-adds a 48 px face at width 1.
+    Settings as :class:`EmotionCNN`; ``width`` multiplies the maps (64, 128, 256, 512), and the rate before the
+    output is half of ``dropout``.  About 0.74 G multiply-adds a 48 px face at width 1.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class FastCNN(nn.Module):
         self.stage1 = Stage(maps[0], maps[1])
         self.stage2 = Stage(maps[1], maps[2])
         self.stage3 = Stage(maps[2], maps[3])
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(dropout / 2)
         self.output = nn.Linear(maps[3], n_classes)
 
     def features(self, faces: torch.Tensor) -> torch.Tensor:
@@ -148,7 +148,7 @@ class FastCNN(nn.Module):
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) grey levels in [0, 255] -> (B, n_classes) logits."""
-        return self.output(self.drop(self.features(faces).amax(dim=(2, 3))))
+        return self.output(self.drop(self.features(faces).mean(dim=(2, 3))))  # the maximum learns far slower
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"EmotionCNN": EmotionCNN, "FastCNN": FastCNN}
