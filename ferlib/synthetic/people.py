@@ -77,11 +77,6 @@ _MALE = {
     "cheekbone": -0.4,
     "eye_width": -0.4,
 }
-_EVERYONE = {
-    "breadth": 0.9,
-    "face_height": -0.7,
-    "fullness": 0.3,
-}  # rounder than Farkas's young adults, as photographs are
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
     {"bridge_height": -0.9, "eye_depth": 0.9, "lid_open": -0.8, "eye_tilt": 0.8, "cheekbone": 0.7, "nose_tip": -0.6,
@@ -224,8 +219,7 @@ def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old:
         for name, shift in shifts.items():
             means[row, TRAITS.index(name)] = shift
     sexed = np.array([_MALE.get(name, 0.0) for name in TRAITS])
-    shared = np.array([_EVERYONE.get(name, 0.0) for name in TRAITS])
-    traits += shared + means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
+    traits += means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
     traits[:, TRAITS.index("sag")] = 1.8 * old + 0.3 * traits[:, TRAITS.index("sag")]
     return traits
 
