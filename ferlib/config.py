@@ -11,7 +11,9 @@ import ast
 import dataclasses
 import difflib
 import hashlib
+import io
 import json
+import tokenize
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -110,7 +112,7 @@ def digest(*parts: Any, length: int = 8) -> str:
 def code_digest(modules: Iterable[str], length: int = 8) -> str:
     """Digest of the sources of ``ferlib`` modules, named as in ``("models", "datasets")``; packages count whole.
 
-    What counts is the syntax tree without docstrings, so that mending a comment makes no result stale.
+    Docstrings, comments and blank lines do not count, so that mending a comment makes no result stale.
     """
     seen = hashlib.sha256()
     for module in sorted(modules):
@@ -123,11 +125,15 @@ def code_digest(modules: Iterable[str], length: int = 8) -> str:
 
 
 def _meaning(file: Path) -> str:
-    """The source without docstrings, comment lines and blank lines: the same text under every Python version."""
+    """The source without docstrings, comments and blank lines: the same text under every Python version."""
     source = file.read_text(encoding="utf-8")
     lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None
         if (
@@ -137,8 +143,7 @@ def _meaning(file: Path) -> str:
         ):
             end = first.end_lineno or first.lineno
             lines[first.lineno - 1 : end] = [""] * (end - first.lineno + 1)
-    kept = (line.rstrip() for line in lines)
-    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def as_plain(record: Mapping[str, Any] | Any) -> dict[str, Any]:
