@@ -217,6 +217,7 @@ def fit(
                 started = time.perf_counter()
                 bar.set_description_str(f"epoch {progress.epoch + 1}/{config.n_epochs}", refresh=False)
                 row = learner.epoch(progress.epoch, bar)
+                bar.set_postfix_str(f"loss {row['train_loss']:.3f} acc {row['train_accuracy']:.3f}")
                 row |= validated(learner.evaluated, val, learner.recipe.flip_at_test)
                 row = fabric.broadcast(row)  # several processes must choose and stop alike
                 progress.note(row, learner.evaluated)

@@ -1,7 +1,6 @@
 """The rendered book in a real browser: opened from the disk, with every request recorded."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,7 @@ import fer_world
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGES = ("index", "01_training", "reproduce", "glossary", "limits", "bibliography")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
 @pytest.fixture(scope="session")
@@ -30,17 +26,6 @@ def site(tmp_path_factory):
                               capture_output=True, timeout=400)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out" / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
 
 
 class Visit:

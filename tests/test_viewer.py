@@ -2,7 +2,6 @@
 
 import base64
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from ferlib import labels, viewer
 from ferlib.config import UsageError
 from ferlib.synthetic import primer
 
-CHROMIUM = Path("/usr/bin/chromium")
 MOVES = {"AU01": ("AU01",), "AU12": ("AU12",), "AU06+AU12": ("AU06", "AU12")}
 
 
@@ -127,24 +125,18 @@ def test_without_a_sitter_there_is_no_widget(steps):
 
 
 @pytest.fixture(scope="module")
-def page(steps, tmp_path_factory):
+def page(steps, browser, tmp_path_factory):
     """The explorer in Chromium, from a file, with every request noted."""
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium at /usr/bin/chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
     file = tmp_path_factory.mktemp("page") / "slider.html"
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title><body>'
     file.write_text(head + viewer.AUSlider(steps).html(), encoding="utf-8")
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        tab = browser.new_page(viewport={"width": 1000, "height": 900})
-        tab.requests, tab.errors = [], []
-        tab.on("request", lambda request: tab.requests.append(request.url))
-        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-        tab.goto(file.as_uri())
-        yield tab
-        browser.close()
+    tab = browser.new_page(viewport={"width": 1000, "height": 900})
+    tab.requests, tab.errors = [], []
+    tab.on("request", lambda request: tab.requests.append(request.url))
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.goto(file.as_uri())
+    yield tab
+    tab.close()
 
 
 def shown(page):

@@ -1,0 +1,20 @@
+"""What several test files share: one Chromium for all tests of pages, since Playwright runs once a process."""
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium.  On a machine that has none the tests of pages are skipped; `.ci/run` installs it."""
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-background-networking"]
+        started = playwright.chromium.launch(executable_path=found, args=flags)
+        yield started
+        started.close()
