@@ -183,6 +183,24 @@ def _estimate(value: float, draws: np.ndarray, n: int, unit: str) -> Estimate:
     return Estimate(float(value), float(low), float(high), n, unit)
 
 
+def largest_correlation(
+    acts: np.ndarray, rng: np.random.Generator, n_deals: int = 200
+) -> tuple[float, float]:
+    """The largest correlation, in size, between two columns of ``acts``, and what chance alone stays below.
+
+    acts : (N, U), no column constant.  The second number is the 95th percentile of the largest correlation over
+    ``n_deals`` random orders of every column on its own.
+    """
+    z = (acts - acts.mean(axis=0)) / acts.std(axis=0)
+    above = np.triu_indices(z.shape[1], 1)
+
+    def largest(columns: np.ndarray) -> float:
+        return float(np.abs(columns.T @ columns / len(columns))[above].max())
+
+    dealt = [largest(rng.permuted(z, axis=0)) for _ in range(n_deals)]
+    return largest(z), float(np.quantile(dealt, 0.95))
+
+
 # --------------------------------------------------------------------------- what changes the pixels
 
 FACTORS: dict[str, tuple[str, ...]] = {

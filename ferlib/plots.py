@@ -223,6 +223,8 @@ def face_rows(rows: dict[str, list[tuple[np.ndarray, str]]]) -> np.ndarray:
         title = line[0].annotate(name, (0, 1), (0, above), xycoords="axes fraction", annotation_clip=False,
                                  textcoords="offset points", fontweight="bold", fontsize=9.5)  # fmt: skip
         title.set_in_layout(False)
+    # An empty text holds the top edge: a picture that is cropped to its layout would lose the first name.
+    figure.text(0, 1, " ", va="top", fontsize=1)
     return axes
 
 
@@ -235,7 +237,7 @@ def rate_tables(real: pd.DataFrame, drawn: pd.DataFrame) -> np.ndarray:
     _, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.235 * real.shape[1] + 1.5), sharey=True)
     panels = {"photographed": real, "drawn": drawn, "drawn − photographed": drawn - real}
     for ax, (name, table) in zip(axes, panels.items(), strict=True):
-        cmap, low, high = ("PuOr_r", -0.5, 0.5) if ax is axes[2] else ("Blues", 0, 1)
+        cmap, low, high = ("PuOr_r", -1, 1) if ax is axes[2] else ("Blues", 0, 1)
         bar = {"location": "bottom", "shrink": 0.8, "pad": 0.02, "format": PercentFormatter(1, decimals=0)}
         sns.heatmap(
             table.T, ax=ax, linewidths=0.6, linecolor=PAPER, cbar_kws=bar, cmap=cmap, vmin=low, vmax=high

@@ -44,6 +44,14 @@ def test_the_difference_of_two_tables_is_the_mean_over_their_cells():
     assert likeness.agreement(SMILES, other, rng()).distance.value == pytest.approx(0.5 / 4)
 
 
+def test_columns_that_go_together_correlate_more_than_when_dealt_out_anew():
+    free = rng().integers(0, 2, (400, 4)).astype(float)
+    found, chance = likeness.largest_correlation(free, rng())
+    assert found == pytest.approx(np.abs(np.corrcoef(free.T)[np.triu_indices(4, 1)]).max())
+    assert found < chance < 0.25
+    assert likeness.largest_correlation(free[:, [0, 1, 0]], rng())[0] == pytest.approx(1)
+
+
 def test_peaks_are_last_frames_with_an_emotion():
     table = pd.DataFrame(
         {

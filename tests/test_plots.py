@@ -103,6 +103,7 @@ def test_tables_of_rates_stand_side_by_side_with_their_difference():
     axes = plots.rate_tables(real, real - 0.25)
     assert [ax.get_title(loc="left") for ax in axes] == ["photographed", "drawn", "drawn − photographed"]
     assert axes[2].collections[0].get_array().ravel().tolist() == [-0.25, -0.25]
+    assert axes[2].collections[0].get_clim() == (-1, 1)
 
 
 def test_maps_of_change_are_shown_on_one_scale_and_on_their_own():
