@@ -134,9 +134,13 @@ def test_progress_is_a_line_now_and_then_in_a_file_and_one_line_on_a_terminal():
 
 
 def test_a_failing_cell_is_told_with_its_error_and_the_log(tmp_path):
-    with pytest.raises(ChapterError, match=r"cell 4/4: ValueError: the nose is missing(.|\n)*failing\.log"):
+    with pytest.raises(
+        ChapterError, match=r"cell 4/4: ValueError: the nose is missing\n Log: .*failing\.log$"
+    ):
         list(run([task("failing", tmp_path)], Limits(), Heard()))
-    assert "before" in (tmp_path / "failing.log").read_text()
+    log = (tmp_path / "failing.log").read_text()
+    assert "before" in log
+    assert "Traceback (most recent call last)" in log
 
 
 def test_a_cell_that_crashes_its_kernel_is_not_tried_again(tmp_path):
@@ -181,12 +185,14 @@ def shelf_in(root):
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("small.n_step=3", r"'n_step'.*Did you mean 'n_steps'"),
+        ("small.n_step=3", r"Chapter small has no parameter 'n_step' \(-p\)\. Did you mean 'n_steps'"),
         ("small.n_steps=x", r"small\.n_steps.*'x' is not an int"),
         ("small.n_steps=1.5", r"small\.n_steps.*'1.5' is not an int"),
         ("small.scale=much", r"small\.scale.*'much' is not a float"),
         ("small.loud=no", r"small\.loud.*'no' is not a bool"),
         ("small.seeds=[0,x]", r"small\.seeds.*'x' is not an int"),
+        ("small.seeds=[]", r"small\.seeds \(-p\): the list is empty"),
+        ("small.seeds=[0,1,0]", r"small\.seeds \(-p\): \[0, 1, 0\] has 0 more than once"),
         ("smalx.n_steps=3", r"No chapter 'smalx'.*Did you mean 'small'"),
         ("n_steps=3", r"not of the form chapter\.name=value"),
     ],
@@ -210,7 +216,12 @@ def test_values_are_read_by_their_type(shelf):
 
 @pytest.mark.parametrize(
     ("line", "names"),
-    [("small: {n_step: 2}", "n_steps"), ("small: {loud: 0}", "not of type bool"), ("smalx: {}", "'small'")],
+    [
+        ("small: {n_step: 2}", "n_steps"),
+        ("small: {loud: 0}", "not of type bool"),
+        ("small: {seeds: []}", "list is empty"),
+        ("smalx: {}", "'small'"),
+    ],
 )
 def test_a_wrong_profile_is_refused_too(shelf, line, names):
     (shelf / "book" / "profiles" / "paper.yml").write_text(f"chapters:\n  {line}\n")
@@ -221,8 +232,30 @@ def test_a_wrong_profile_is_refused_too(shelf, line, names):
 def test_a_corpus_goes_to_the_chapters_that_can_use_it(shelf):
     made = chapters.plan(shelf / "book", Wish(corpus="fer2013"))
     assert made.notes == ("small keeps its own corpora: it has no parameter 'corpus'",)
+    with_corpus = shelf_notebook_with_corpus(shelf)
+    made = chapters.plan(shelf / "book", Wish(corpus="fer2013", only=with_corpus))
+    assert (made.notes, made.parameters[with_corpus]) == ((), {"corpus": "fer2013"})
     with pytest.raises(UsageError, match="Did you mean 'fer2013'"):
         chapters.plan(shelf / "book", Wish(corpus="fer213"))
+
+
+def shelf_notebook_with_corpus(shelf):
+    """Name of a chapter beside the small one that has a parameter ``corpus``."""
+    text = (NOTEBOOKS / "02_failing.ipynb").read_text()
+    line = "n_steps: int = 3  # how many"
+    (shelf / "book" / "02_faces.ipynb").write_text(
+        text.replace(line, "corpus: str = 'synthetic-smic'  # which")
+    )
+    return "faces"
+
+
+def test_a_real_corpus_that_is_not_prepared_is_told_before_anything_runs(shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+    wish = Wish(corpus="fer2013", only=shelf_notebook_with_corpus(shelf))
+    with pytest.raises(DataError, match=r"Chapter faces cannot run.*ferlib corpus prepare fer2013 --source"):
+        build(shelf, shelf, wish)
+    assert not (shelf / "logs").exists()
+    building.check_corpora(chapters.plan(shelf / "book", Wish(only="faces")))  # drawn when asked for
 
 
 def test_parameters_are_listed_with_type_default_and_meaning():

@@ -40,6 +40,17 @@ def test_a_result_is_written_whole_with_what_it_stands_on(tmp_path, monkeypatch,
     assert [f.name for f in (tmp_path / "deep").iterdir()] == ["result.json"]
 
 
+def test_a_number_that_is_not_finite_is_refused_and_an_unknown_interval_is_null(tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_RESULT", str(tmp_path / "result.json"))
+    chapter = record.open_chapter("small", cells("n_steps = 3"))
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=r"small: 'sd' is (nan|inf); only finite"):
+            chapter.record("sd", value)
+    chapter.record("mean", SimpleNamespace(value=0.5, low=float("nan"), high=float("inf"), n=3))
+    (row,) = json.loads(chapter.close().read_text(), parse_constant=pytest.fail)["results"]
+    assert (row["low"], row["high"], row["n"]) == (None, None, 3)
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [

@@ -27,6 +27,8 @@ from ferlib.book.chapters import Chapter, Plan, Wish, plan
 from ferlib.book.record import RESULT_VARIABLE
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
 from ferlib.config import DataError
+from ferlib.datasets import read_manifest
+from ferlib.labels import DRAWN_PREFIX
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,15 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
 def build(layout: Layout, wish: Wish, jobs: int = 1, terminal: Terminal | None = None) -> Path:
     """Build the book as ``wish`` says; returns the page to open.
 
-    Raises ``UsageError`` before anything has run, ``DataError`` where a chapter or the rendering fails,
-    where another build is at work in the same folder, or where the folder cannot be written.
+    Raises ``UsageError`` before anything has run, and ``DataError`` where a corpus is not prepared (before too),
+    where a chapter or the rendering fails, where another build is at work in the same folder, or where the
+    folder cannot be written.
     """
     terminal = terminal or Terminal()
     made = plan(layout.book, wish)
     for note in made.notes:
         terminal.say(note)
+    check_corpora(made)
     try:
         with locked(layout):
             execute(layout, made, jobs, terminal)
@@ -84,6 +88,20 @@ def build(layout: Layout, wish: Wish, jobs: int = 1, terminal: Terminal | None =
             return _render(layout, made, terminal)
     except OSError as error:
         raise DataError(f"{error.filename or layout.out}: {error.strerror or error}") from error
+
+
+def check_corpora(made: Plan) -> None:
+    """Check that each chapter's ``corpus`` is prepared; a drawn one is made when it is asked for.
+
+    Raises ``DataError`` with the next command.
+    """
+    for chapter in made.chapters:
+        name = made.parameters[chapter.name].get("corpus")
+        if isinstance(name, str) and not name.startswith(DRAWN_PREFIX):
+            try:
+                read_manifest(name)
+            except DataError as error:
+                raise DataError(f"Chapter {chapter.name} cannot run. {error}") from None
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from ferlib.config import UsageError, check_name, parse_value
+from ferlib.config import UsageError, check_name, nearest, parse_value
 from ferlib.labels import CORPORA, DRAWN_PREFIX
 
 KINDS: dict[str, Any] = {
@@ -40,14 +40,24 @@ class Parameter:
     def read(self, value: Any) -> Any:
         """``value`` (text from a command line, or a value from a profile) as this parameter's type.
 
-        Raises ``ValueError`` with what was expected.
+        Raises ``ValueError`` with what was expected; a list must not be empty, nor have an item twice.
         """
         kind = KINDS[self.type]
         if isinstance(value, str):
-            return parse_value(value, kind)
-        if not _is_a(value, kind):
+            value = parse_value(value, kind)
+        elif not _is_a(value, kind):
             raise ValueError(f"{value!r} is not of type {self.type}")
+        if isinstance(value, list):
+            _check_items(value)
         return float(value) if kind is float else value
+
+
+def _check_items(items: list[Any]) -> None:
+    if not items:
+        raise ValueError("the list is empty; give at least one item")
+    twice = [item for i, item in enumerate(items) if item in items[:i]]
+    if twice:
+        raise ValueError(f"{items!r} has {twice[0]!r} more than once")
 
 
 def _is_a(value: Any, kind: Any) -> bool:
@@ -81,7 +91,7 @@ class Chapter:
         known = {p.name: p for p in self.parameters}
         checked = {}
         for name, value in values.items():
-            parameter = known[check_name(f"parameter of chapter {self.name} ({source})", name, known)]
+            parameter = known[known_parameter(self.name, name, known, f" ({source})")]
             try:
                 checked[name] = parameter.read(value)
             except ValueError as error:
@@ -89,6 +99,17 @@ class Chapter:
                     f"{self.name}.{name} ({source}): {error}. Default: {parameter.default!r}"
                 ) from None
         return checked
+
+
+def known_parameter(chapter: str, name: str, known: Iterable[str], source: str = "") -> str:
+    """``name`` if it is ``known``; otherwise raises :class:`UsageError` with the nearest and all known names."""
+    known = list(known)
+    if name in known:
+        return name
+    have = ", ".join(known) or "none"
+    raise UsageError(
+        f"Chapter {chapter} has no parameter {name!r}{source}.{nearest(name, known)} Known: {have}"
+    )
 
 
 def name_of(notebook: Path) -> str:
@@ -186,27 +207,28 @@ def plan(book: Path, wish: Wish) -> Plan:
     for name, given in chosen.chapters.items():
         check_name(f"chapter (profile {chosen.name})", name, chapters)
         values[name] |= chapters[name].read(given or {}, f"profile {chosen.name}")
-    notes = _set_corpus(chapters, values, wish.corpus)
+    keepers = _set_corpus(chapters, values, wish.corpus)
     for assignment in wish.assignments:
         name, change = _assignment(assignment, chapters)
         values[name] |= chapters[name].read(change, "-p")
     wanted = [c for name, c in chapters.items() if wish.only in (None, name)]
+    notes = [
+        f"{c.name} keeps its own corpora: it has no parameter 'corpus'" for c in wanted if c.name in keepers
+    ]
     return Plan(chosen, chapters, tuple(wanted), values, tuple(notes))
 
 
 def _set_corpus(
     chapters: dict[str, Chapter], values: dict[str, dict[str, Any]], corpus: str | None
-) -> Iterable[str]:
+) -> list[str]:
+    """Set ``corpus`` where it can be; returns the chapters that keep their own."""
     if corpus is None:
         return []
     check_name("corpus", corpus, (*CORPORA, *(DRAWN_PREFIX + name for name in CORPORA)))
-    notes = []
     for name, chapter in chapters.items():
         if "corpus" in chapter.defaults:
             values[name]["corpus"] = corpus
-        else:
-            notes.append(f"{name} keeps its own corpora: it has no parameter 'corpus'")
-    return notes
+    return [name for name, chapter in chapters.items() if "corpus" not in chapter.defaults]
 
 
 def _assignment(text: str, chapters: dict[str, Chapter]) -> tuple[str, dict[str, str]]:

@@ -6,10 +6,10 @@ its progress on standard output, one JSON object a line:
 ``{"event": "cell", "cell": 3, "of": 40}``      a cell is sent to the kernel
 ``{"event": "kernel", "state": "busy"}``        the kernel is ``busy`` with this cell, or ``idle`` again
 ``{"event": "complete", "cell": 3, "of": 40}``  the cell is finished
-``{"event": "failed", ...}``                    a cell raised: its number, error, message and traceback
+``{"event": "failed", ...}``                    a cell raised: its number, error and message
 ``{"event": "done"}``                           the executed notebook is written
 
-What the cells print goes to standard error, that is, to the chapter's log.
+What the cells print, and the traceback of one that raised, goes to standard error, that is, to the chapter's log.
 """
 
 from __future__ import annotations
@@ -102,19 +102,11 @@ def execute(task: dict[str, Any]) -> int:
             cwd=task["cwd"], progress_bar=False, log_output=True, autosave_cell_every=0,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        trace = _ANSI.sub("", "\n".join(error.traceback))
-        tell(
-            event="failed",
-            cell=error.cell_index + 1,
-            error=error.ename,
-            message=error.evalue,
-            traceback=trace,
-        )
+        print(_ANSI.sub("", "\n".join(error.traceback)), file=sys.stderr)
+        tell(event="failed", cell=error.cell_index + 1, error=error.ename, message=error.evalue)
         return 1
     except DeadKernelError:
-        tell(
-            event="failed", cell=Engine.cell, error="DeadKernelError", message="the kernel died", traceback=""
-        )
+        tell(event="failed", cell=Engine.cell, error="DeadKernelError", message="the kernel died")
         return 1
     tell(event="done")
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import datetime
 import json
+import math
 import os
 import sys
 import time
@@ -22,7 +23,7 @@ import pandas as pd
 import ferlib
 from ferlib import paths
 from ferlib.book import provenance
-from ferlib.book.chapters import KINDS, Parameter
+from ferlib.book.chapters import KINDS, Parameter, known_parameter
 from ferlib.book.paper import REPORTED
 from ferlib.config import UsageError, check_name
 
@@ -81,13 +82,15 @@ class Chapter:
         reported : the key of the number to compare with in :data:`ferlib.book.paper.REPORTED`, if any.
 
         Pages then have ``key``, ``key_low``, ``key_high``, ``key_n`` and ``key_with_interval``.
-        Raises :class:`UsageError` for an unknown unit or a key recorded twice.
+        Raises :class:`UsageError` for an unknown unit, a key recorded twice, or a value that is not finite.
         """
         check_name("unit", unit, UNITS)
         if key in [row["key"] for row in self.results]:
             raise UsageError(f"{self.name}: {key!r} is recorded twice")
         low, high, n = (_known(getattr(estimate, part, None)) for part in ("low", "high", "n"))
         value = float(getattr(estimate, "value", estimate))
+        if not math.isfinite(value):
+            raise UsageError(f"{self.name}: {key!r} is {value}; only finite numbers are recorded")
         other = REPORTED[check_name("reported number", reported, REPORTED)] if reported else None
         row = {"key": key, "value": value, "low": low, "high": high, "n": n, "unit": unit, "split": split}
         row |= {"reported": other.value if other else None, "to_check": bool(other and other.to_check)}
@@ -124,7 +127,8 @@ class Chapter:
         place = result_file(self.name)
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_name(f".{place.name}.{os.getpid()}")
-        beside.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=1, default=_plain, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
         os.replace(beside, place)
         _show(f'<p class="provenance">{provenance.sentence(content)}</p>')
         return place
@@ -158,7 +162,7 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Chapter:
     """
     declared, injected = _declared(namespace.get("In", []))
     for given in injected:
-        check_name(f"parameter of chapter {name}", given, declared)
+        known_parameter(name, given, declared)
     values = {}
     for parameter in declared.values():
         try:
@@ -222,7 +226,7 @@ def _told(run: Any) -> dict[str, Any]:
 
 
 def _known(value: Any) -> Any:
-    return None if value is None or value != value else value  # NaN has no place in JSON
+    return value if value is not None and math.isfinite(value) else None  # NaN has no place in JSON
 
 
 def _glued(row: dict[str, Any]) -> dict[str, str]:

@@ -157,7 +157,7 @@ class Execution:
 
     def _failure(self, event: dict[str, Any]) -> str:
         where = f"at cell {event['cell']}/{self.state.of}"
-        return f"{where}: {event['error']}: {event['message']}\n{event['traceback']}\n"
+        return f"{where}: {event['error']}: {event['message']}\n"
 
     def kill(self) -> None:
         """Kill the process of this chapter; its kernel and the kernel's workers die with it."""
