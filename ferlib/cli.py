@@ -136,12 +136,22 @@ def home_command(
     print(listing.home())
 
 
-@app.command("train")
+SETTINGS = (
+    "corpus protocol fold labels duplicates size recipe width dropout n_epochs batch_size lr patience seed "
+    "threads device stream workers"
+)
+"""The fields of ``ferlib.recipes.TrainConfig``, written out since that module loads torch."""
+
+
+@app.command(
+    "train",
+    epilog="Example:  ferlib train --corpus synthetic-fer2013 --set recipe=fast --set n_epochs=4",
+)
 def train(
     corpus: Annotated[str, typer.Option(help="A prepared corpus.")] = "fer2013",
     profile: Annotated[str | None, typer.Option(help="Chapter 1's settings: tiny, quick or paper.")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="field=value of ferlib.training.TrainConfig.")
+        list[str] | None, typer.Option("--set", help=f"field=value; fields: {SETTINGS.replace(' ', ', ')}.")
     ] = None,
 ) -> None:
     """Find or make the runs, and print their keys and estimates."""

@@ -189,3 +189,20 @@ def test_a_killed_prepare_leaves_nothing_or_everything(tmp_path, home):
         process.wait()
         assert datasets.verify_store("synthetic-fer2013").exit_code() == 0
         assert datasets.read_manifest("synthetic-fer2013")["digest"] == digest
+
+
+def test_a_source_that_is_missing_or_empty_is_told_with_the_next_command(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("fer2013", "ckplus", "novaemotions", "casme2", "samm", "smic"):
+        with pytest.raises(DataError, match=rf"nope does not exist(.|\n)*ferlib corpus make {name}$"):
+            datasets.prepare(name, tmp_path / "nope")
+        with pytest.raises(DataError, match=rf"empty holds n(.|\n)*ferlib corpus make {name}$"):
+            datasets.check(name, tmp_path / "empty")
+
+
+def test_the_help_of_train_names_every_setting():
+    from ferlib.config import fields_of
+    from ferlib.recipes import TrainConfig
+
+    assert cli.SETTINGS.split() == list(fields_of(TrainConfig))
+    assert "Example" in CliRunner().invoke(cli.app, ["train", "--help"]).output

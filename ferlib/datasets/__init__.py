@@ -13,10 +13,11 @@ from typing import Any
 
 from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name
+from ferlib.datasets.about import how_to_get
 from ferlib.datasets.atomic import locked
 from ferlib.datasets.base import FaceSet, load
 from ferlib.datasets.drawn import make, writers
-from ferlib.datasets.native import Reading, drawn_mark, store_reading, stored_name
+from ferlib.datasets.native import LayoutError, Reading, drawn_mark, store_reading, stored_name
 from ferlib.datasets.report import Finding, Report
 from ferlib.datasets.store import is_prepared, open_store, read_manifest, verify_store, write_store
 from ferlib.labels import DRAWN_PREFIX
@@ -50,12 +51,25 @@ def _read(name: str, source: Path, options: dict[str, Any]) -> Reading:
         raise UsageError(f"{name} takes no --{', --'.join(sorted(unknown))}")
     try:
         return module.read(source, **{name: value for name, value in options.items() if name in takes})
+    except LayoutError as error:
+        raise DataError(f"{error}.\n{how_to_get(name)}") from None
     except OSError as error:
-        raise DataError(f"{source} cannot be read: {error}") from error
+        raise DataError(f"{source} cannot be read: {error}.\n{how_to_get(name)}") from error
+
+
+def _check_there(name: str, source: Path) -> None:
+    _reader_of(name)
+    try:
+        source.stat()
+    except FileNotFoundError:
+        raise DataError(f"{source} does not exist.\n{how_to_get(name)}") from None
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error}.\n{how_to_get(name)}") from error
 
 
 def check(name: str, source: Path, **options: Any) -> Report:
     """Read the native layout at ``source`` and say what is wrong with it; stores nothing."""
+    _check_there(name, source)
     return _read(name, source, {**options, "crop": False}).report
 
 
@@ -82,9 +96,9 @@ def prepare(name: str, source: Path, skip_bad: bool = False, **options: Any) -> 
     """Read the native layout at ``source`` and store it.  Returns the store's folder and the report.
 
     A tree that bears a ``DRAWN.json`` is stored as ``synthetic-<name>``.  Raises ``DataError`` where there
-    are
-    problems, unless ``skip_bad``; then nothing, or all that is good, is stored.
+    are problems, unless ``skip_bad``; then nothing, or all that is good, is stored.
     """
+    _check_there(name, source)
     stored_name(name, source)  # refuses a wrong name before the long reading
     reading = _read(name, source, options)
     return store_reading(name, source, reading, skip_bad), reading.report

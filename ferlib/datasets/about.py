@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ferlib.labels import DRAWN_PREFIX
+
 
 @dataclass(frozen=True)
 class About:
@@ -56,3 +58,12 @@ ABOUT: dict[str, About] = {
         "Li et al. 2013",
     ),
 }  # fmt: skip
+
+
+def how_to_get(name: str) -> str:
+    """Where to apply for corpus ``name``, and the command that draws it."""
+    plain = name.removeprefix(DRAWN_PREFIX)
+    if plain not in ABOUT and plain != "probe":
+        return f"Look at your copy first:  ferlib corpus check {name} PATH"
+    draw = f"Draw it:  ferlib corpus make {plain}"
+    return f"Apply for it: {ABOUT[plain].apply_at}\n{draw}" if plain in ABOUT else draw

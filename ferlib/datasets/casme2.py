@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ferlib.config import DataError
 from ferlib.datasets import clips
-from ferlib.datasets.native import Reading, drawn_mark
+from ferlib.datasets.native import LayoutError, Reading, drawn_mark
 from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import read_sequences
 
@@ -37,7 +36,7 @@ def read(source: Path, crop: bool = True) -> Reading:
     workbook = clips.find_workbook(source, "CASME2-coding*.xls*")
     folder = next((source / name for name in FOLDERS if (source / name).is_dir()), None)
     if folder is None:
-        raise DataError(f"{source} holds neither {' nor '.join(FOLDERS)}")
+        raise LayoutError(f"{source} holds neither {' nor '.join(FOLDERS)}")
     report = Report("casme2", source)
     rows = [_mended(row, report, workbook.name) for row in clips.read_rows(workbook, source, COLUMNS, report)]
     coded = clips.read_codes(rows, _interpret, workbook.name, report)

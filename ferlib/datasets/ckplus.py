@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from ferlib import faces
-from ferlib.config import DataError
 from ferlib.datasets.files import BadFile, read_numbers
-from ferlib.datasets.native import Reading, drawn_mark
+from ferlib.datasets.native import LayoutError, Reading, drawn_mark
 from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import (
     Sequence,
@@ -45,7 +44,7 @@ def read(source: Path, crop: bool = True) -> Reading:
     Raises ``DataError`` where ``source`` holds no ``cohn-kanade-images``.
     """
     if not (source / IMAGES).is_dir():
-        raise DataError(
+        raise LayoutError(
             f"{source} holds no folder {IMAGES}. Give the folder in which the archives were unpacked"
         )
     report = Report("ckplus", source)

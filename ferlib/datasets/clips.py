@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ferlib.config import DataError
 from ferlib.datasets.files import BadFile, read_sheet
+from ferlib.datasets.native import LayoutError
 from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import (
     MAX_NUMBER,
@@ -28,10 +28,10 @@ HEADER_WITHIN = 40  # rows; SAMM's stands on row 14
 def find_workbook(source: Path, pattern: str) -> Path:
     """The workbook in ``source``.  Raises ``DataError`` where there is none or more than one."""
     if not source.is_dir():
-        raise DataError(f"{source} is not a folder. Give the one that holds {pattern}")
+        raise LayoutError(f"{source} is not a folder. Give the one that holds {pattern}")
     found = sorted(file for file in source.glob(pattern) if not file.name.startswith((".", "~")))
     if len(found) != 1:
-        raise DataError(f"{source} holds {len(found) or 'no'} workbook {pattern}; exactly one is needed")
+        raise LayoutError(f"{source} holds {len(found) or 'no'} workbook {pattern}; exactly one is needed")
     return found[0]
 
 

@@ -18,7 +18,7 @@ from ferlib.datasets import fer2013_csv
 from ferlib.datasets.duplicates import count_duplicates, mark_duplicates
 from ferlib.datasets.ferplus import OFFICIAL_TEST_N, RULES, VOTES, ferplus_labels
 from ferlib.datasets.files import BadFile, read_grey
-from ferlib.datasets.native import Reading, drawn_mark
+from ferlib.datasets.native import LayoutError, Reading, drawn_mark
 from ferlib.datasets.report import Report
 from ferlib.labels import FER2013_CODES, FER2013_FOLDERS, FER2013_USAGES, FERPLUS_COLUMNS
 
@@ -63,13 +63,13 @@ def _find_csv(source: Path) -> Path | None:
     if source.is_file():
         return source
     if not source.is_dir():
-        raise DataError(f"{source} does not exist. Give fer2013.csv or the folder that holds it")
+        raise LayoutError(f"{source} does not exist. Give fer2013.csv or the folder that holds it")
     for name in CSV_NAMES:
         if (source / name).is_file():
             return source / name
     if (source / "train").is_dir() or (source / "test").is_dir():
         return None
-    raise DataError(f"{source} holds none of {', '.join(CSV_NAMES)} and neither train/ nor test/")
+    raise LayoutError(f"{source} holds none of {', '.join(CSV_NAMES)} and neither train/ nor test/")
 
 
 def _read_csv(file: Path, report: Report) -> Reading:

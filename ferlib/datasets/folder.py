@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from ferlib import faces
-from ferlib.config import DataError
 from ferlib.datasets.files import LARGEST_TABLE_BYTES, BadFile, read_grey, read_text
-from ferlib.datasets.native import Reading
+from ferlib.datasets.native import LayoutError, Reading
 from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import subfolders, typed
 from ferlib.labels import AU_NAMES, EMOTION_WORDS, EMOTIONS
@@ -57,7 +56,7 @@ def read(source: Path, crop: bool = True, name: str = "folder", licence: str = L
         root = source
         pictures = _walk_folders(source, report)
     else:
-        raise DataError(f"{source} does not exist. Give a folder or a csv manifest")
+        raise LayoutError(f"{source} does not exist. Give a folder or a csv manifest")
     pictures = _unique(pictures, report)
     _find_spellings(pictures, report)
     reading = _read_pictures(pictures, root, report, crop)
@@ -98,7 +97,7 @@ def _walk_folders(root: Path, report: Report) -> list[Picture]:
                 path = file.relative_to(root).as_posix()
                 pictures.append(Picture(path, None, path, {"emotion": emotion, **split}))
     if not found:
-        raise DataError(f"{root} holds neither {MANIFEST} nor a folder an emotion, such as 'happy'")
+        raise LayoutError(f"{root} holds neither {MANIFEST} nor a folder an emotion, such as 'happy'")
     return pictures
 
 

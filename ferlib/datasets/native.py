@@ -19,6 +19,10 @@ from ferlib.labels import DRAWN_PREFIX
 DRAWN = "DRAWN.json"
 
 
+class LayoutError(DataError):
+    """The source is not laid out as that corpus is: the wrong folder, or an empty one."""
+
+
 @dataclass
 class Reading:
     """A native layout, read: what was found wrong, one table row for each good image, and the images.

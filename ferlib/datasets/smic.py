@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ferlib.config import DataError
 from ferlib.datasets import clips
-from ferlib.datasets.native import Reading, drawn_mark
+from ferlib.datasets.native import LayoutError, Reading, drawn_mark
 from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import Sequence, numbered_files, one_spelling, read_sequences, subfolders
 from ferlib.labels import EMOTIONS
@@ -29,7 +28,7 @@ def read(source: Path, crop: bool = True) -> Reading:
     """
     folder = source if source.name == "HS" else source / "HS"
     if not folder.is_dir():
-        raise DataError(f"{source} holds no folder HS. Give the folder in which SMIC was unpacked")
+        raise LayoutError(f"{source} holds no folder HS. Give the folder in which SMIC was unpacked")
     report = Report("smic", source)
     people = one_spelling(subfolders(folder, source, report), r"s(\d{1,3})", source, report)
     sequences: list[Sequence] = []
