@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 
-FOLLOWER = "import sys, time; from ferlib.lifeline import die_with; die_with(int(sys.argv[1])); time.sleep(120)"
+FOLLOWER = (
+    "import sys, time; from ferlib.lifeline import die_with; die_with(int(sys.argv[1])); time.sleep(120)"
+)
 
 
 def test_a_worker_ends_with_the_process_it_works_for_though_that_is_not_its_parent():
