@@ -100,8 +100,12 @@ def _combinations(n: int, rng: np.random.Generator) -> list[tuple[str | None, tu
     table = ckplus_combinations()
     labelled: list[tuple[str | None, tuple[int, ...]]] = []
     for emotion, wanted in Counter(labels).items():
-        own = table[table["emotion"] == emotion].sort_values("count", ascending=False, kind="stable")
-        for aus, k in zip(own["aus"], apportion(wanted, own["count"].to_numpy()), strict=True):
+        own = table[table["emotion"] == emotion]
+        counts = own["count"].to_numpy()
+        whole, rest = divmod(wanted, int(counts.sum()))
+        # drawn, not apportioned: the largest shares alone would leave out what only a few people do
+        drawn = whole * counts + rng.multivariate_hypergeometric(counts, rest)
+        for aus, k in zip(own["aus"], drawn, strict=True):
             labelled += [(emotion, tuple(int(n) for n in str(aus).split("+")))] * int(k)
     used = Counter(number for _, aus in labelled for number in aus)
     left = {a: max(0, round(count * n / SIZES["full"].takes) - used[a]) for a, count in AU_COUNTS.items()}
