@@ -1,0 +1,6 @@
+"""Figures: each takes tables or pictures and returns Axes.  Nothing is computed here that a reader would cite.
+
+``common``  what several chapters draw; each further file holds what one chapter draws, under its name
+"""
+
+from ferlib.plots.common import *  # noqa: F403
