@@ -124,6 +124,6 @@ def sheen(normal, ray, s: Setting, light, hollow, lit, hairy, grain, across):
     narrow = wide**4
     oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
     gloss = (0.022 * wide + 0.05 * narrow * oily) * (1 - hairy)
-    band = (1 + 0.7 * grain).clamp(0, 3) * (0.05 * wide + 0.04 * narrow) * hairy
+    band = (1 + 0.7 * grain).clamp(0, 3) * (0.03 * wide + 0.015 * narrow) * hairy
     rim = 0.16 * fresnel * s.rim * hollow
     return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)

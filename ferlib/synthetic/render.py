@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
-from ferlib.synthetic import lighting, paint, photo, skin
+from ferlib.synthetic import hair, lighting, paint, photo, skin
 from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.head import (
     CURTAIN,
@@ -117,7 +117,7 @@ def deform(
 
 def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: int) -> _Surface:
     head = atlas(cols)
-    cover, thick = skin.hair_cover(people, cols)
+    cover, thick = hair.hair_cover(people, cols)
     albedo, _ = skin.surface_colour(people, cover, dark, cols)
     at = skin_at + to_torch(head.normal)[None] * thick[:, None]
     part = torch.as_tensor(head.part)
@@ -145,9 +145,10 @@ def _paint(
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
     normal = lighting.normals(surface.at, grid)
     hollow, lit = lighting.hollows(surface.at, normal, grid), lighting.shadow(surface.at, key, grid)
-    fixed = torch.cat([to_torch(head.material), skin.skin_maps(cols).strands[None]]).expand(n, -1, -1)
+    fixed = to_torch(head.material).expand(n, -1, -1)
+    grain = hair.locks(people, cols)[:, None]
     sheet = torch.cat(
-        [surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed], 1
+        [surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed, grain], 1
     )
     sampled = F.grid_sample(
         sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
