@@ -1,4 +1,4 @@
-"""The only module that knows where things lie.
+"""The only module that knows where things lie, and how a file gets there whole.
 
 Faces, stores and runs live outside the checkout, under ``$FERLIB_HOME``
 (by default the platform's user cache folder, for example ``~/.cache/ferlib``).
@@ -6,8 +6,11 @@ Faces, stores and runs live outside the checkout, under ``$FERLIB_HOME``
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def home() -> Path:
@@ -45,6 +48,16 @@ def run(key: str) -> Path:
     return runs() / key
 
 
+def features() -> Path:
+    """Folder of the features of frozen networks: a folder a run, in it one a layer and set of faces."""
+    return home() / "features"
+
+
+def transfer() -> Path:
+    """Folder of what networks answered on other corpora: one file a unit of work."""
+    return home() / "transfer"
+
+
 def package() -> Path:
     """Folder of the installed package's sources."""
     return Path(__file__).resolve().parent
@@ -62,3 +75,21 @@ def checkout() -> Path:
         "No book here: neither the current folder nor the package's own holds book/_toc.yml. "
         "Run inside a clone of the repository:  cd <clone> && ferlib book build"
     )
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(fresh)
+        with fresh.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: dict[str, Any], **options: Any) -> None:
+    """``record`` as JSON that people can read; ``options`` are those of ``json.dumps``."""
+    text = json.dumps(record, indent=1, **options) + "\n"
+    write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))

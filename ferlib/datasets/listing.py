@@ -51,10 +51,10 @@ def _corpus_line(name: str) -> tuple[str, ...]:
 
 
 def home() -> str:
-    """One line a store, drawn tree and run, with its size in megabytes; then the sums."""
+    """One line a store, drawn tree, run and its features, with its size in megabytes; then the sums."""
     rows: list[tuple[str, ...]] = [("megabytes", "folder")]
     total = 0
-    for group in (paths.corpora(), paths.home() / "drawn", paths.runs()):
+    for group in (paths.corpora(), paths.home() / "drawn", paths.runs(), paths.features(), paths.transfer()):
         for folder in sorted(group.iterdir()) if group.is_dir() else []:
             size = size_bytes(folder)
             total += size
