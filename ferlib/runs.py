@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pandas as pd
 
 from ferlib import models, paths
 from ferlib.config import DataError, nearest
+from ferlib.paths import write_json, write_whole  # noqa: F401  what a run is written with
 
 RECORD, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 PREDICTIONS, CHECKPOINT = "predictions.parquet", "checkpoint.pt"
@@ -128,21 +128,3 @@ def publish(key: str) -> Run:
         shutil.rmtree(place)
     folder.rename(place)
     return Run(place)
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(fresh)
-        with fresh.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """``record`` as JSON that people can read."""
-    text = json.dumps(record, indent=1) + "\n"
-    write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))

@@ -289,6 +289,16 @@ def test_a_second_build_with_nothing_changed_runs_nothing(built):
     assert time.monotonic() - began < 15
 
 
+def test_a_file_that_a_chapter_leaves_lies_beside_its_page_and_is_made_again_when_lost(built):
+    place = built / "_build" / "html" / "_static" / "data" / "small" / "steps.js"
+    assert place.read_text() == "steps = 3"
+    (kept,) = (built / "_build" / "chapters" / "small").glob("*/result/steps.js")
+    kept.write_text("spoilt")
+    assert building.stale(kept.parent.parent) == ["its result/steps.js was changed or lost"]
+    kept.write_text("steps = 3")
+    assert building.stale(kept.parent.parent) == []
+
+
 def test_deleted_and_edited_outputs_are_made_again(built):
     page = built / "_build" / "html" / "index.html"
     page.write_text("spoilt")

@@ -10,6 +10,7 @@ goes on.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -21,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import ferlib
-from ferlib import config
+from ferlib import config, paths
 from ferlib.book import provenance, render
 from ferlib.book.chapters import Chapter, Plan, Wish, plan
-from ferlib.book.record import RESULT_VARIABLE
+from ferlib.book.record import RESULT_VARIABLE, left_folder
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
 from ferlib.config import DataError
 from ferlib.datasets import read_manifest
@@ -161,8 +162,10 @@ def seal(task: Task, place: Path) -> None:
     work = task.output.parent
     if not (work / "result.json").is_file():
         raise ChapterError(f"Chapter {task.name} ended without chapter.close(). Log: {task.log}")
-    kept = ("notebook.ipynb", "result.json")
-    (work / "seal.json").write_text(json.dumps({name: file_digest(work / name) for name in kept}))
+    left = sorted(f for f in left_folder(work / "result.json").glob("*") if f.is_file())
+    kept = [work / "notebook.ipynb", work / "result.json", *left]
+    digests = {file.relative_to(work).as_posix(): file_digest(file) for file in kept}
+    (work / "seal.json").write_text(json.dumps(digests))
     place.parent.mkdir(parents=True, exist_ok=True)
     replace_folder(work, place)
 
@@ -207,9 +210,7 @@ def _publish(layout: Layout, made: Plan) -> None:
         made_here = layout.done(chapter, made.parameters[chapter.name]) / "result.json"
         target = layout.out / "results" / f"{chapter.name}.json"
         if file_digest(target) != file_digest(made_here):
-            beside = target.with_name(f".{target.name}")
-            shutil.copyfile(made_here, beside)
-            os.replace(beside, target)
+            paths.write_whole(target, functools.partial(shutil.copyfile, made_here))
 
 
 def _render(layout: Layout, made: Plan, terminal: Terminal) -> Path:

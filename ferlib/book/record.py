@@ -2,7 +2,8 @@
 
 ``chapter = book.open("training", globals())`` checks the parameters and prints a card;
 ``chapter.uses(faces, run)`` notes what the numbers stand on; ``chapter.record("accuracy", estimate)`` keeps a
-number and glues it for the pages; ``chapter.close()`` writes ``result.json``, whole or not at all.
+number and glues it for the pages; ``chapter.leave("map.js", text)`` leaves a file beside the page;
+``chapter.close()`` writes ``result.json``, whole or not at all.
 It works the same under ``ferlib book build``, plain papermill and JupyterLab.
 """
 
@@ -13,6 +14,7 @@ import datetime
 import json
 import math
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -107,6 +109,22 @@ class Chapter:
         for key in keys:
             _glue(f"reported_{key}", str(REPORTED[check_name("reported number", key, REPORTED)]))
 
+    def leave(self, name: str, content: str | bytes | pd.DataFrame) -> str:
+        """Leave a file beside the page, for a script or a reader to load; returns its address from the page.
+
+        name : a file name without a folder, such as ``block3.conv.js``; content : a table is written as CSV.
+        Raises :class:`UsageError` where ``name`` is not a plain file name.
+        """
+        if not re.fullmatch(r"[\w-][\w.-]*", name):
+            raise UsageError(f"{self.name}: {name!r} is not a plain file name, such as block3.conv.js")
+        if isinstance(content, pd.DataFrame):
+            content = content.to_csv(lineterminator="\n")
+        data = content.encode() if isinstance(content, str) else content
+        place = left_folder(result_file(self.name)) / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        paths.write_whole(place, lambda file: file.write_bytes(data))
+        return f"_static/data/{self.name}/{name}"
+
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
         shown = pd.DataFrame([_readable(row) for row in self.results]).set_index("result")
@@ -126,10 +144,7 @@ class Chapter:
         }
         place = result_file(self.name)
         place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}.{os.getpid()}")
-        text = json.dumps(content, indent=1, default=_plain, allow_nan=False)
-        beside.write_text(text + "\n", encoding="utf-8")
-        os.replace(beside, place)
+        paths.write_json(place, content, default=_plain, allow_nan=False)
         _show(f'<p class="provenance">{provenance.sentence(content)}</p>')
         return place
 
@@ -194,6 +209,11 @@ def result_file(name: str) -> Path:
         return paths.checkout() / "results" / f"{name}.json"
     except FileNotFoundError:
         return Path.cwd() / "results" / f"{name}.json"
+
+
+def left_folder(result: Path) -> Path:
+    """Where the files lie that :meth:`Chapter.leave` left beside the result file ``result``."""
+    return result.with_suffix("")
 
 
 def _declared(history: list[str]) -> tuple[dict[str, Parameter], list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ferlib import config
 from ferlib.book.chapters import name_of
+from ferlib.book.record import left_folder
 from ferlib.config import DataError
 from ferlib.lifeline import die_with_parent
 
@@ -36,6 +37,9 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
             if "injected-parameters" in tags:
                 cell["metadata"]["tags"] = [*tags, "remove-cell"]  # the run card shows them
         (source / name).write_text(json.dumps(notebook), encoding="utf-8")
+        left = left_folder(file.with_name("result.json")) if file else source / "nothing"
+        if left.is_dir():
+            shutil.copytree(left, source / "_static" / "data" / name_of(book / name))
 
 
 def read(file: Path) -> dict[str, Any]:
