@@ -1,0 +1,165 @@
+"""Which pixels excite a unit: guided back-propagation, deconvnet and the plain gradient by Captum; occlusion."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ferlib.config import UsageError, check_name
+from ferlib.filters.record import (
+    BATCH,
+    activations,
+    batch_of,
+    conv_layers,
+    evaluating,
+    refuse_functional_relu,
+    relu_of,
+)
+
+METHODS = ("guided", "deconvnet", "gradient")
+OUTPUT = "output"
+"""In place of a convolution: the network's answer, whose units are the classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Attributions of B images.
+
+    values : (B, H, W) float32, how much each pixel speaks for the unit, in activation a grey level.
+    usable : (B,) bool, False where a map is all zero (the unit is silent) or not finite: such a map says
+        nothing and is not drawn.
+    """
+
+    values: np.ndarray
+    usable: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def reason(self) -> str:
+        """How many maps say nothing, in a sentence; empty where all speak."""
+        mute = int((~self.usable).sum())
+        return f"{mute} of {len(self)} maps are all zero or not finite and are not drawn." if mute else ""
+
+
+def maps_of(values: np.ndarray) -> Maps:
+    """``values`` (B, H, W) with the flag of those that say something."""
+    finite = np.isfinite(values).all(axis=(1, 2))
+    return Maps(values, finite & (np.where(np.isfinite(values), values, 0) != 0).any(axis=(1, 2)))
+
+
+def guided_backprop(
+    model: nn.Module, layer: str, images: Any, filters: np.ndarray, positions: np.ndarray | None = None
+) -> Maps:
+    """Guided back-propagation (Springenberg et al. 2015) of one unit an image.
+
+    images : (B, H, W) or (B, 1, H, W) grey levels.  filters : (B,) int, or one for all.
+    positions : (B, 2) row and column in the map; by default each filter's strongest unit.
+    layer : an address of ``conv_layers``, or ``output``, where ``filters`` are classes.
+    Raises ``UsageError`` where the network uses ``F.relu`` or an in-place ReLU.
+    """
+    return attribution("guided", model, layer, images, filters, positions)
+
+
+def deconvnet(
+    model: nn.Module, layer: str, images: Any, filters: np.ndarray, positions: np.ndarray | None = None
+) -> Maps:
+    """The deconvnet (Zeiler & Fergus 2014) of one unit an image; as :func:`guided_backprop`."""
+    return attribution("deconvnet", model, layer, images, filters, positions)
+
+
+def attribution(
+    method: str, model: nn.Module, layer: str, images: Any, filters: Any, positions: np.ndarray | None = None
+) -> Maps:
+    """Attribution by one of ``METHODS``; as :func:`guided_backprop`.  Runs ``BATCH`` images at a time."""
+    check_name("method", method, METHODS)
+    faces = batch_of(images, model)
+    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
+    refuse_functional_relu(model, faces[:1])
+    parts = []
+    with evaluating(model):
+        for start in range(0, len(faces), BATCH):
+            rows = slice(start, start + BATCH)
+            select = _selector(filters[rows], None if positions is None else np.asarray(positions)[rows])
+            parts.append(_attribute(method, model, layer, faces[rows].clone(), select))
+    return maps_of(np.concatenate(parts))
+
+
+def _selector(filters: np.ndarray, positions: np.ndarray | None) -> Callable[[torch.Tensor], torch.Tensor]:
+    """acts (B, F, H, W) or (B, classes) -> (B,): one unit an image."""
+    if positions is not None and np.shape(positions) != (len(filters), 2):
+        raise UsageError(f"positions are {np.shape(positions)}; ({len(filters)}, 2) was expected")
+
+    def select(acts: torch.Tensor) -> torch.Tensor:
+        own = acts[torch.arange(len(acts)), torch.as_tensor(filters)]
+        if own.ndim == 1:
+            return own
+        if positions is None:
+            at = own.flatten(1).argmax(dim=1, keepdim=True)
+            return own.flatten(1).gather(1, at)[:, 0]
+        row, column = torch.as_tensor(positions).unbind(1)
+        return own[torch.arange(len(own)), row, column]
+
+    return select
+
+
+def _attribute(
+    method: str, model: nn.Module, layer: str, faces: torch.Tensor, select: Callable
+) -> np.ndarray:
+    """(B, H, W) float32."""
+    from captum.attr import NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop  # seconds to import
+
+    kinds = {"guided": NeuronGuidedBackprop, "deconvnet": NeuronDeconvolution, "gradient": NeuronGradient}
+    watched = model if layer == OUTPUT else relu_of(model, layer)
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.filterwarnings("ignore", message="Setting backward hooks|Input Tensor")
+        found = kinds[method](model, watched).attribute(faces.requires_grad_(), neuron_selector=select)
+    return found.detach().sum(dim=1).float().cpu().numpy()
+
+
+def strongest(model: nn.Module, layer: str, images: Any, filters: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The activation (B,) and position (B, 2) of each filter's strongest unit on its image."""
+    faces = batch_of(images, model)
+    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
+    values, places = [], []
+    for rows, acts in activations(model, faces[:, 0].cpu().numpy(), (layer,)):
+        own = acts[layer].cpu().numpy()[np.arange(rows.stop - rows.start), filters[rows]]
+        at = own.reshape(len(own), -1).argmax(axis=1)
+        values.append(own.reshape(len(own), -1)[np.arange(len(own)), at])
+        places.append(np.stack(np.unravel_index(at, own.shape[1:]), axis=1))
+    return np.concatenate(values), np.concatenate(places)
+
+
+def occlusion(
+    model: nn.Module, layer: str, images: Any, filters: Any, window: int = 8, stride: int = 4
+) -> np.ndarray:
+    """How much a filter's strongest activation falls when a square is covered (Zeiler & Fergus 2014, sec. 4.2).
+
+    images : (B, H, W) grey levels.  filters : (B,) int.  window, stride : pixels; the cover has the mean grey
+    level of its image.  Returns (B, h, w) float32, activation lost; negative where covering helps.
+    """
+    check_name("convolution", layer, conv_layers(model))
+    faces = batch_of(images, model)[:, 0].cpu().numpy()
+    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
+    size = faces.shape[1:]
+    if not 1 <= window <= min(size) or stride < 1:
+        raise UsageError(f"window={window}, stride={stride} do not fit into {size[1]} x {size[0]} pixels")
+    corners = [range(0, s - window + 1, stride) for s in size]
+    before, _ = strongest(model, layer, faces, filters)
+    lost = []
+    for face, f, whole in zip(faces, filters, before, strict=True):
+        covered = np.repeat(face[None], len(corners[0]) * len(corners[1]), axis=0)
+        for picture, (top, left) in zip(
+            covered, ((t, c) for t in corners[0] for c in corners[1]), strict=True
+        ):
+            picture[top : top + window, left : left + window] = face.mean()
+        after, _ = strongest(model, layer, covered, f)
+        lost.append((whole - after).reshape(len(corners[0]), len(corners[1])))
+    return np.stack(lost).astype(np.float32)

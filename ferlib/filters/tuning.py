@@ -1,0 +1,157 @@
+"""What a filter answers as one Action Unit grows while person, pose and light are held: causal tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from ferlib.filters.atlas import max_activations
+from ferlib.filters.stimuli import STRONGEST, Stimuli
+from ferlib.metrics import LEVEL
+
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """Answers of the F filters of a layer: the maximum of the map, after the ReLU.
+
+    response : (F, U, 6, P) float32, of AU ``aus[u]`` at level 0 (rest) to 5 (E) on the face of each person.
+    together : (F, V, P) float32, of both AUs of ``pairs[v]`` at E.
+    """
+
+    layer: str
+    aus: tuple[str, ...]
+    pairs: tuple[str, ...]
+    response: np.ndarray
+    together: np.ndarray
+
+    @property
+    def rest(self) -> np.ndarray:
+        """(F, P): the answer to each person's face at rest."""
+        return self.response[:, 0, 0]
+
+    @property
+    def rise(self) -> np.ndarray:
+        """(F, U, 6, P): the answer above that to the same person at rest."""
+        return self.response - self.response[:, :, :1]
+
+
+def tuning(model: nn.Module, layer: str, stimuli: Stimuli) -> Tuning:
+    """The answers of ``layer`` to :func:`~ferlib.filters.tuning_faces`."""
+    acts = max_activations(model, stimuli.images, layer)[layer]  # (N, F)
+    table = stimuli.table
+    people = table["person"].nunique()
+    cells = {
+        key: acts[rows].T for key, rows in table.groupby(["acting", "level"], sort=False).indices.items()
+    }
+    names = list(dict.fromkeys(table["acting"]))
+    aus = tuple(n for n in names if n and "+" not in n)
+    pairs = tuple(n for n in names if "+" in n)
+    response = np.empty((acts.shape[1], len(aus), STRONGEST + 1, people), np.float32)
+    for u, au in enumerate(aus):
+        for level in range(STRONGEST + 1):
+            response[:, u, level] = cells[(au, level) if level else ("", 0)]
+    together = [cells[pair, STRONGEST] for pair in pairs]
+    return Tuning(
+        layer, aus, pairs, response, np.stack(together, 1) if pairs else np.empty((len(response), 0, people))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A mean over people with its 95 % interval, resampling people: three arrays of one shape; ``n`` people."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: int
+
+
+def over_people(values: np.ndarray, rng: np.random.Generator) -> Curves:
+    """Mean over the last axis (..., P) with percentile intervals (Efron & Tibshirani 1993, ch. 13)."""
+    n = values.shape[-1]
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).T.astype(np.float32) / n  # (P, R)
+    tail = (1 - LEVEL) / 2
+    low, high = np.empty(values.shape[:-1]), np.empty(values.shape[:-1])
+    for i in np.ndindex(values.shape[:1]):  # a filter at a time: all resamples at once would fill the memory
+        low[i], high[i] = np.quantile(values[i].astype(np.float32) @ weights, [tail, 1 - tail], axis=-1)
+    return Curves(values.mean(axis=-1), low, high, n)
+
+
+def curves(found: Tuning, rng: np.random.Generator) -> Curves:
+    """Tuning curves (F, U, 6): mean rise above the same person's face at rest; 0 at level 0."""
+    return over_people(found.rise, rng)
+
+
+def selectivity(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
+    """How much more a filter answers to one AU than to the others.
+
+    Index (Morcos et al. 2018, eq. 1, on rises at E, negative ones counted as 0):
+    ``(best - mean of others) / (best + mean of others)``, 1 for one AU only, 0 for all alike, NaN for no rise.
+    Every second person chooses the AU, the others are measured, so that choosing the best of many flatters
+    nobody.  One row a filter: ``filter au index low high n``.
+    """
+    final = found.rise[:, :, -1]  # (F, U, P)
+    best = final[:, :, ::2].mean(axis=2).argmax(axis=1)
+    measured = final[:, :, 1::2]
+    n = measured.shape[2]
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).T / n
+    tail = (1 - LEVEL) / 2
+    rows = []
+    for f, u in enumerate(best):
+        value = _index(measured[f].mean(axis=1, keepdims=True), u)[0]
+        draws = _index(measured[f] @ weights, u)
+        known = draws[~np.isnan(draws)]
+        low, high = (
+            np.quantile(known, [tail, 1 - tail]) if len(known) and not np.isnan(value) else (np.nan,) * 2
+        )
+        rows.append({"filter": f, "au": found.aus[u], "index": value, "low": low, "high": high, "n": n})
+    return pd.DataFrame(rows)
+
+
+def _index(rises: np.ndarray, best: int) -> np.ndarray:
+    """rises : (U, R).  Returns (R,)."""
+    rises = np.maximum(rises, 0)
+    others = np.delete(rises, best, axis=0).mean(axis=0)
+    total = rises[best] + others
+    return np.where(total > 0, (rises[best] - others) / np.where(total > 0, total, 1), np.nan)
+
+
+def interactions(found: Tuning, rng: np.random.Generator) -> Curves:
+    """(F, V): the answer to two AUs at E beyond the sum of their rises alone, ``r_ab - r_a - r_b + r_0``."""
+    alone = found.response[:, :, -1]  # (F, U, P)
+    parts = [[found.aus.index(au) for au in pair.split("+")] for pair in found.pairs]
+    beyond = [found.together[:, v] - alone[:, a] - alone[:, b] + found.rest for v, (a, b) in enumerate(parts)]
+    empty = np.empty((len(alone), 0, alone.shape[2]), np.float32)
+    return over_people(np.stack(beyond, axis=1) if beyond else empty, rng)
+
+
+def variance_shares(model: nn.Module, layer: str, stimuli: Stimuli, rng: np.random.Generator) -> pd.DataFrame:
+    """Share of each filter's variance that is left when all but one thing is held: total-effect indices.
+
+    Jansen 1999: half the mean squared difference between answers to pictures that differ in this alone, over
+    half that of unrelated pictures.  A filter of AUs has a large share for ``AUs`` and small ones for
+    ``person``, ``skin tone``, ``pose`` and ``light``; the shares add up to more than 1 as far as things interact.
+    stimuli : of :func:`~ferlib.filters.exchange_faces`.  One row a filter and factor: ``filter factor share low
+    high n``; NaN where unrelated pictures give the same answer.
+    """
+    acts = max_activations(model, stimuli.images, layer)[layer].astype(np.float64)
+    groups = stimuli.table.groupby("exchanged", sort=False).indices
+    base = acts[groups[""]]
+    moved = {name: (acts[rows] - base) ** 2 for name, rows in groups.items() if name}  # each (P, F)
+    n = len(base)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
+    whole = moved.pop("everything")
+    tail = (1 - LEVEL) / 2
+    rows = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for name, part in moved.items():
+            share = part.sum(axis=0) / whole.sum(axis=0)
+            low, high = np.nanquantile((times @ part) / (times @ whole), [tail, 1 - tail], axis=0)
+            rows += [{"filter": f, "factor": name, "share": share[f], "low": low[f], "high": high[f], "n": n}
+                     for f in range(len(share))]  # fmt: skip
+    return pd.DataFrame(rows)
