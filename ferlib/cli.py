@@ -57,6 +57,20 @@ def book_params(chapter: Annotated[str | None, typer.Argument(help="One; all wit
     print(chapters.listing(paths.checkout() / "book", chapter))
 
 
+@book_app.command("compare")
+def book_compare(
+    a: Annotated[Path, typer.Argument(help="A result, a folder of results, or the --out of a build.")],
+    b: Annotated[Path, typer.Argument(help="Another.")],
+    page: Annotated[Path, typer.Option(help="The page to write.")] = Path("comparison.html"),
+) -> None:
+    """Two results side by side: parameters that differ, and numbers with their intervals."""
+    from ferlib.book import compare
+
+    compared = compare.compare(a, b)
+    print(compare.text(compared))
+    print(f"Open {compare.page(compared, page.absolute())}")
+
+
 @corpus_app.command("list")
 def corpus_list() -> None:
     """Which corpora there are, which are prepared, and where to apply for the others."""

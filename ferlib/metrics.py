@@ -110,7 +110,10 @@ def confusion(predictions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFra
         drawn = drawn[drawn.sum(axis=1) > 0]
         low, high = _interval(drawn / drawn.sum(axis=1, keepdims=True))
         for p, share in enumerate(counts[t] / counts[t].sum()):
-            found = Estimate(float(share), float(low[p]), float(high[p]), n, unit)
+            ends = (float(low[p]), float(high[p]))
+            if ends[0] == ends[1]:  # all or none: resampling cannot move it
+                ends = wilson(float(share), _units(predictions[predictions["truth"] == names[t]]))
+            found = Estimate(float(share), *ends, n, unit)
             rows.append(
                 {"truth": names[t], "predicted": names[p], "count": int(counts[t, p]), **found.as_dict()}
             )
@@ -222,6 +225,21 @@ def _resampled(
     drawn += n * np.arange(N_RESAMPLES)[:, None]
     times = np.bincount(drawn.ravel(), minlength=N_RESAMPLES * n).reshape(N_RESAMPLES, n)
     return times.astype(np.float64) @ of_unit, n, "subject" if known else "image"
+
+
+def _units(predictions: pd.DataFrame) -> int:
+    """How many people, or images where people are not known."""
+    known = "subject" in predictions and not predictions["subject"].isna().any()
+    return predictions["subject"].nunique() if known else len(predictions)
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The interval of Wilson (1927) around ``share`` of ``n``; it has a width where the share is 0 or 1."""
+    z = 1.959964
+    middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float(max(0, middle - half) / (1 + z**2 / n)), float(
+        min(1 + z**2 / n, middle + half) / (1 + z**2 / n)
+    )
 
 
 def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
+from statsmodels.stats.proportion import proportion_confint
 
 from ferlib import metrics
 from ferlib.config import DataError
@@ -53,6 +54,18 @@ def test_confusion_shares_are_the_normalised_confusion_matrix(rng):
     shares = metrics.confusion(table, rng).pivot(index="truth", columns="predicted", values="value")
     expected = sk.confusion_matrix(table["truth"], guesses(table), labels=NAMES, normalize="true")
     np.testing.assert_allclose(shares.loc[NAMES, NAMES], expected)
+
+
+@pytest.mark.parametrize(("right", "share"), [(0, 0.0), (8, 1.0)])
+def test_a_recall_of_none_or_all_has_the_interval_of_wilson_over_people(rng, right, share):
+    table = pd.DataFrame({"truth": "anger", "anger": [1.0] * right + [0.0] * (8 - right)})
+    table["happiness"] = 1 - table["anger"]
+    for people in (8, 4):
+        table["subject"] = [f"S{i % people}" for i in range(8)]
+        recall = metrics.per_class_recall(table, rng)["anger"]
+        assert recall.value == share
+        expected = proportion_confint(share * people, people, method="wilson")
+        assert (recall.low, recall.high) == pytest.approx(expected)
 
 
 def test_a_class_that_does_not_occur_has_no_recall_and_no_part_in_f1(rng):

@@ -32,19 +32,30 @@ from ferlib.config import UsageError, check_name
 RESULT_VARIABLE = "FERLIB_RESULT"
 """Environment variable with the file that :meth:`Chapter.close` writes; set by ``ferlib book build``."""
 
+NBSP = "\N{NO-BREAK SPACE}"
+
 UNITS: dict[str, str] = {
     "fraction": "{:.1%}",
+    "points": "{:.1%}",  # a difference of fractions
     "count": "{:,.0f}",
     "s": "{:,.0f} s",
     "": "{:.3f}",
     "images/s": "{:,.0f}",
 }
-"""How a number of each unit is written; fractions as per cent."""
+"""How a number of each unit is written; fractions as per cent, their differences as percentage points."""
 
 
 def spoken(value: float, unit: str) -> str:
     """``value`` as a page shows it: 72.1 % of 0.7214, with a space that does not break."""
-    return UNITS[unit].format(value).replace("%", "\N{NO-BREAK SPACE}%")
+    sign = "percentage points" if unit == "points" else "%"
+    return UNITS[unit].format(value).replace("%", NBSP + sign)
+
+
+def with_interval(row: dict[str, Any]) -> str:
+    """The number of a result's ``row`` with its interval, where it has one."""
+    text = spoken(row["value"], row["unit"])
+    known = row["low"] is not None and row["high"] is not None
+    return f"{text} (95{NBSP}% interval {_range(row)})" if known else text
 
 
 class Chapter:
@@ -252,10 +263,10 @@ def _known(value: Any) -> Any:
 def _glued(row: dict[str, Any]) -> dict[str, str]:
     key, unit = row["key"], row["unit"]
     texts = {key: spoken(row["value"], unit)}
-    if row["low"] is not None:
-        low, high = spoken(row["low"], unit), spoken(row["high"], unit)
-        texts |= {f"{key}_low": low, f"{key}_high": high}
-        texts[f"{key}_with_interval"] = f"{texts[key]} (95\N{NO-BREAK SPACE}% interval {_range(row)})"
+    texts[f"{key}_with_interval"] = with_interval(row)
+    for end in ("low", "high"):
+        if row[end] is not None:
+            texts[f"{key}_{end}"] = spoken(row[end], unit)
     if row["n"] is not None:
         texts[f"{key}_n"] = f"{row['n']:,}"
     return texts
@@ -263,12 +274,12 @@ def _glued(row: dict[str, Any]) -> dict[str, str]:
 
 def _range(row: dict[str, Any]) -> str:
     low, high = (spoken(row[part], row["unit"]) for part in ("low", "high"))
-    return f"{low.removesuffix('%').rstrip()} to {high}"
+    return f"{low.split(NBSP)[0]} to {high}"
 
 
 def _readable(row: dict[str, Any]) -> dict[str, str]:
     unit, reported = row["unit"], row["reported"]
-    interval = "" if row["low"] is None else _range(row)
+    interval = "" if None in (row["low"], row["high"]) else _range(row)
     paper = "" if reported is None else spoken(reported, unit) + (" (to check)" if row["to_check"] else "")
     return {
         "result": row["key"].replace("_", " "),
