@@ -29,9 +29,13 @@ def book_build(
     parameter: Annotated[
         list[str] | None, typer.Option("-p", help="chapter.name=value; see `ferlib book params`.")
     ] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="chapter.name=a,b,...: a sweep, summed up on a page of its own.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Execute this chapter alone.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of pages, results and logs.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Chapters executed at the same time.")] = 1,
+    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler, for --grid.")] = "",
 ) -> None:
     """Execute the chapters where something changed, and render the pages."""
     from ferlib import paths
@@ -40,8 +44,16 @@ def book_build(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     root = paths.checkout()
     wish = chapters.Wish(profile, corpus, tuple(parameter or ()), only)
+    layout = build.Layout(root, (out or root).absolute())
+    if scheduler and not grid:
+        raise UsageError("--scheduler works with --grid, whose points it executes")
     try:
-        page = build.build(build.Layout(root, (out or root).absolute()), wish, jobs)
+        if grid:
+            from ferlib.book import grid as sweeps
+
+            page = sweeps.run(layout, wish, grid, jobs, scheduler)
+        else:
+            page = build.build(layout, wish, jobs)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         raise typer.Exit(130) from None

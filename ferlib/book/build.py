@@ -38,6 +38,7 @@ class Layout:
 
     root: Path  # the checkout: book/ and _config.yml
     out: Path
+    tag: str = ""  # ends the names of logs
 
     @property
     def book(self) -> Path:
@@ -60,7 +61,7 @@ class Layout:
 
     def log(self, name: str) -> Path:
         """The log of a chapter, or of ``render``."""
-        return self.out / "logs" / f"{name}.log"
+        return self.out / "logs" / f"{name}{self.tag}.log"
 
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
@@ -122,6 +123,7 @@ def locked(layout: Layout) -> Iterator[None]:
         ) from None
     try:
         owner.write_text(f"process {os.getpid()}")
+        shutil.rmtree(layout.build / "work", ignore_errors=True)  # of killed builds
         yield
     finally:
         lock.release()
@@ -189,9 +191,9 @@ def file_digest(file: Path) -> str | None:
 
 
 def _task(layout: Layout, chapter: Chapter, made: Plan) -> Task:
-    work = layout.build / "work" / chapter.name
-    shutil.rmtree(work, ignore_errors=True)
     given = made.parameters[chapter.name]
+    work = layout.build / "work" / f"{chapter.name}-{key_of(chapter, given)}"
+    shutil.rmtree(work, ignore_errors=True)
     return Task(
         name=chapter.name,
         notebook=chapter.notebook,

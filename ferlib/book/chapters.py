@@ -231,6 +231,18 @@ def _set_corpus(
     return [name for name, chapter in chapters.items() if "corpus" not in chapter.defaults]
 
 
+def check_grid(text: str) -> tuple[str, str, list[str]]:
+    """``("training", "width", ["0.5", "1"])`` of ``training.width=0.5,1``; commas within ``[...]`` stay."""
+    left, equals, values = text.partition("=")
+    chapter, dot, name = left.strip().partition(".")
+    split = [value.strip() for value in re.split(r",(?![^\[]*\])", values)]
+    if not (equals and dot and all(split)):
+        raise UsageError(
+            f"--grid {text!r} is not of the form chapter.name=a,b,..., for example training.width=0.25,0.5"
+        )
+    return chapter, name, list(dict.fromkeys(split))
+
+
 def _assignment(text: str, chapters: dict[str, Chapter]) -> tuple[str, dict[str, str]]:
     left, equals, value = text.partition("=")
     chapter, dot, name = left.strip().partition(".")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ferlib.book import provenance, sheet
+from ferlib.book import one_page, provenance
 from ferlib.book.record import with_interval
 from ferlib.config import DataError
 
@@ -100,7 +100,9 @@ def page(compared: dict[str, Any], place: Path) -> Path:
     """The comparison as a page."""
     parts = []
     for name, (differ, values, origins) in compared.items():
-        parts += [f"<h2>{name}</h2>", *(sheet.paragraph(line, note=True) for line in origins)]
-        parts.append(sheet.table(differ) if len(differ) else sheet.paragraph("The parameters are the same."))
-        parts.append(sheet.table(values))
-    return sheet.write(place, "Two results side by side", [*parts, sheet.paragraph(RULE, note=True)])
+        parts += [f"<h2>{name}</h2>", *(one_page.paragraph(line, note=True) for line in origins)]
+        parts.append(
+            one_page.table(differ) if len(differ) else one_page.paragraph("The parameters are the same.")
+        )
+        parts.append(one_page.table(values))
+    return one_page.write(place, "Two results side by side", [*parts, one_page.paragraph(RULE, note=True)])
