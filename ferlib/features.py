@@ -10,6 +10,7 @@ Features, logits and probabilities come out of one pass.  They are kept as
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import weakref
 from pathlib import Path
@@ -69,7 +70,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def place_of(run: Run, faces: FaceSet, layer: str = "") -> Path:
     """The folder of these features, whether they are there or not."""
     layer = layer or LAST_HIDDEN[run.record["network"]["name"]]
-    made_of = config.digest(content_digest(faces), layer, config.code_digest(MODULES), length=16)
+    made_of = config.digest(content_digest(faces), layer, _code(), length=16)
     return paths.features() / run.key / f"{layer}-{made_of}"
 
 
@@ -81,6 +82,12 @@ def content_digest(faces: FaceSet) -> str:
             seen.update(np.ascontiguousarray(faces.images[start : start + 4096]).data)
         _DIGESTS[faces] = seen.hexdigest()[:32]
     return _DIGESTS[faces]
+
+
+@functools.cache
+def _code() -> str:
+    """Digest of the modules, read once a process."""
+    return config.code_digest(MODULES)
 
 
 def _opened(run: Run, faces: FaceSet, layer: str, what: str) -> np.ndarray:

@@ -23,6 +23,9 @@ from ferlib.config import DataError, UsageError
 DEATHS = 5
 """How many workers may die over an item before it is given up: it may be what kills them."""
 
+PATIENCE_S = 20.0
+"""How long a scheduler has to answer."""
+
 
 class JobError(DataError):
     """An item could not be worked off."""
@@ -104,7 +107,7 @@ def _client(n_jobs: int, scheduler: str) -> Iterator[Any]:
 
     if scheduler:
         try:
-            client = Client(scheduler, timeout="20s", set_as_default=False)
+            client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"scheduler={scheduler!r} does not answer: {error}. Start one:  dask scheduler --host ADDRESS"

@@ -1,0 +1,33 @@
+"""A share of a corpus's labels, people by people where they are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferlib.config import UsageError
+from ferlib.datasets import FaceSet
+
+
+def share_of(faces: FaceSet, share: float, seed: int = 0, at_least: int = 1) -> FaceSet:
+    """``share`` of the images: those of whole people drawn at random, or single images without people.
+
+    at_least : so many classes must be among them; more is drawn until they are.  A smaller share lies within a
+    larger one of the same seed.  Raises ``UsageError`` unless ``share`` is in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise UsageError(f"share={share}: must lie above 0 and not above 1")
+    if share == 1:
+        return faces
+    people = faces.subjects
+    groups = (
+        np.arange(len(faces)) if people is None else np.unique(people.astype(str), return_inverse=True)[1]
+    )
+    order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
+    turn = np.empty_like(order)
+    turn[order] = np.arange(len(order))  # when each person's turn is
+    turns = turn[groups]  # (N,)
+    images = np.bincount(turns).cumsum()  # images drawn after each turn
+    classes = np.array([len(np.unique(faces.labels[turns <= t])) for t in range(min(len(order), 400))])
+    enough = (images[: len(classes)] >= share * len(faces)) & (classes >= at_least)
+    last = int(enough.argmax()) if enough.any() else int((images >= share * len(faces)).argmax())
+    return faces.select(turns <= last)
