@@ -83,6 +83,20 @@ def book_compare(
     print(f"Open {compare.page(compared, page.absolute())}")
 
 
+@book_app.command("keep")
+def book_keep(
+    source: Annotated[Path | None, typer.Argument(help="The --out of a build; the checkout without.")] = None,
+    only: Annotated[str | None, typer.Option(help="Keep this chapter alone.")] = None,
+) -> None:
+    """Keep the results of a build as numbers of record, in book/results."""
+    from ferlib import paths
+    from ferlib.book import keep
+
+    root = paths.checkout()
+    for place in keep.keep(source or root, root / "book", only):
+        print(place)
+
+
 @corpus_app.command("list")
 def corpus_list() -> None:
     """Which corpora there are, which are prepared, and where to apply for the others."""
@@ -193,19 +207,19 @@ def train(
 
 
 @app.command("bench")
-def bench(names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None) -> None:
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Also write what was measured into this file.")] = None,
+) -> None:
     """Measure what the package promises; exit 1 where a limit is broken.  Wants an idle machine."""
-    import subprocess
-
     from ferlib import paths
-    from ferlib.config import check_name
+    from ferlib.book import performance
 
-    files = {f.stem[6:]: f for f in sorted((paths.checkout() / "tests/benchmarks").glob("bench_*.py"))}
-    broken = 0
-    for name in names or files:
-        print(f"== {check_name('benchmark', name, files)}", flush=True)
-        broken |= subprocess.run([sys.executable, str(files[name])], check=False).returncode
-    raise typer.Exit(1 if broken else 0)
+    measured = performance.run(names or [])
+    if keep:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        paths.write_json(keep, measured)
+    raise typer.Exit(1 if any(one["broken"] for one in measured["benchmarks"]) else 0)
 
 
 def main() -> None:

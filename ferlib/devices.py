@@ -89,7 +89,7 @@ def described(fabric: Any) -> dict[str, Any]:
 
     on_gpu = fabric.device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(fabric.device) if on_gpu else _processor(),
+        "device": torch.cuda.get_device_name(fabric.device) if on_gpu else processor(),
         "n_devices": fabric.world_size,
         "precision": str(fabric.strategy.precision.precision),
         "versions": {
@@ -101,7 +101,7 @@ def described(fabric: Any) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name where Linux tells it, with its number of cores."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ferlib.book import provenance, record, render
+from ferlib.book import pages, provenance, record
 from ferlib.book.paper import REPORTED
 from ferlib.config import UsageError
 
@@ -131,8 +131,8 @@ def test_a_chapter_that_was_not_run_leaves_the_numbers_that_others_ask_it_for(tm
     (book / "index.md").write_text(
         "{glue:text}`02_later.ipynb::effect:s` and {glue:text}`02_later.ipynb::n:s`"
     )
-    render.stage(book, tmp_path / "source", {"02_later.ipynb": None})
-    title, code = render.read(tmp_path / "source" / "02_later.ipynb")["cells"]
+    pages.stage(book, tmp_path / "source", {"02_later.ipynb": None})
+    title, code = pages.read(tmp_path / "source" / "02_later.ipynb")["cells"]
     assert title["source"].startswith("# A title")
     assert "ferlib book build --only later" in title["source"]
     assert [output["metadata"]["scrapbook"]["name"] for output in code["outputs"]] == ["effect", "n"]

@@ -23,7 +23,7 @@ from typing import Any
 
 import ferlib
 from ferlib import config, paths
-from ferlib.book import provenance, render
+from ferlib.book import pages, provenance, render
 from ferlib.book.chapters import Chapter, Plan, Wish, plan
 from ferlib.book.record import RESULT_VARIABLE, left_folder
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
@@ -222,7 +222,7 @@ def _render(layout: Layout, made: Plan, terminal: Terminal) -> Path:
     for name, chapter in made.all.items():
         file = layout.done(chapter, made.parameters[name]) / "notebook.ipynb"
         executed[chapter.notebook.name] = file if file.is_file() else None
-    render.stage(layout.book, source, executed)
+    pages.stage(layout.book, source, executed)
     if render.is_current(source, layout.root / "_config.yml", layout.html):
         terminal.say("pages: nothing changed")
     else:

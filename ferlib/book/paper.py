@@ -7,6 +7,7 @@ paper and have yet to be read in it again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -18,20 +19,36 @@ class Reported:
     meaning: str
     source: str  # key in references.bib
     to_check: bool = False
+    unit: str = "fraction"
 
     def __str__(self) -> str:
-        spread = f" ± {100 * self.spread:.4g}" if self.spread else ""
-        return f"{100 * self.value:.4g}{spread} %" + (" (to check)" if self.to_check else "")
+        factor, sign = (100, " %") if self.unit == "fraction" else (1, "")
+        spread = f" ± {factor * self.spread:.4g}" if self.spread else ""
+        return f"{factor * self.value:.4g}{spread}{sign}" + (" (to check)" if self.to_check else "")
 
+
+_paper = partial(Reported, source="breuer2017deep", to_check=True)
 
 REPORTED: dict[str, Reported] = {
-    "fer2013": Reported(0.721, 0.005, "accuracy on FER2013, seven emotions", "breuer2017deep", to_check=True),
-    "ckplus": Reported(
-        0.9862, 0.0011, "accuracy on CK+, eight emotions, ten folds", "breuer2017deep", to_check=True
-    ),
+    "fer2013": _paper(0.721, 0.005, "accuracy on FER2013, seven emotions"),
+    "ckplus": _paper(0.9862, 0.0011, "accuracy on CK+, eight emotions, ten folds"),
+    "novaemotions": _paper(0.8175, None, "accuracy on NovaEmotions, eight emotions"),
     "fer2013_people": Reported(0.65, 0.05, "accuracy of people on FER2013", "goodfellow2013challenges"),
     "fer2013_winner": Reported(
         0.712, None, "accuracy of the winner of the challenge", "goodfellow2013challenges"
     ),
+    "matching_filters": _paper(43 / 50, None, "active filters of the last block that match an Action Unit"),
+    "ckplus_to_fer2013": _paper(0.693, None, "accuracy on FER2013 after training on CK+"),
+    "ckplus_to_novaemotions": _paper(0.672, None, "accuracy on NovaEmotions after training on CK+"),
+    "fer2013_to_ckplus": _paper(0.92, None, "accuracy on CK+ after training on FER2013"),
+    "fer2013_to_novaemotions": _paper(0.78, None, "accuracy on NovaEmotions after training on FER2013"),
+    "novaemotions_to_ckplus": _paper(0.9375, None, "accuracy on CK+ after training on NovaEmotions"),
+    "novaemotions_to_fer2013": _paper(0.718, None, "accuracy on FER2013 after training on NovaEmotions"),
+    "au_accuracy": _paper(0.9754, None, "binary accuracy of all Action Units from emotion features"),
+    "au_level_accuracy": _paper(0.961, None, "accuracy of Action Unit intensities, 0 to 5"),
+    "au_level_mse": _paper(0.2045, None, "mean squared error of Action Unit intensities", unit=""),
+    "micro_accuracy": _paper(0.5947, None, "accuracy on CASME II, one subject left out"),
+    "micro_lbptop": _paper(0.4412, None, "the same with LBP-TOP"),
+    "micro_lbptop_magnified": _paper(0.5191, None, "the same with LBP-TOP and adaptive magnification"),
 }
 """What the pages quote, by the key that they glue."""

@@ -14,6 +14,9 @@ import pandas as pd
 
 from ferlib import config, paths
 
+SHOWING = ("book", "cli", "export", "plots", "predict", "viewer")
+"""Modules that show numbers and make none: a change in them makes a page stale, not a number."""
+
 RUN_FILES = ("run.json", "predictions.parquet", "weights.safetensors")
 
 
@@ -111,6 +114,8 @@ def numbers_of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
     """
     rows = []
     for file in sorted((book or paths.checkout() / "book").glob(f"results/*/*/{chapter}*.json")):
+        if file.stem.partition("-")[0] != chapter:
+            continue
         content = json.loads(file.read_text(encoding="utf-8"))
         told, profile = content["provenance"], file.parent.name
         origin = {
@@ -119,6 +124,7 @@ def numbers_of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
             "corpus": file.parent.parent.name,
             "profile": profile,
             "device": told["device"],
+            "synthetic": told["synthetic"],
         }
         origin |= {"seconds": told["training_seconds"], "commit": told["commit"], "date": told["date"][:10]}
         stale = is_stale(content["inputs"])
@@ -152,4 +158,5 @@ def is_stale(inputs: dict[str, Any]) -> bool:
     moved = [
         name for name, told in inputs["corpora"].items() if corpus_digest(name) not in (None, told["digest"])
     ]
-    return bool(moved) or any(_module_digest(name) != digest for name, digest in inputs["modules"].items())
+    making = {n: digest for n, digest in inputs["modules"].items() if n.split(".")[0] not in SHOWING}
+    return bool(moved) or any(_module_digest(name) != digest for name, digest in making.items())

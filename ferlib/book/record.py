@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import ferlib
@@ -136,6 +137,17 @@ class Chapter:
         paths.write_whole(place, lambda file: file.write_bytes(data))
         return f"_static/data/{self.name}/{name}"
 
+    def keep_drawn(self, drawn: dict[str, Any]) -> None:
+        """Leave the tables that a figure was ``drawn`` from as CSV, under the number of the cell that shows it."""
+        from IPython import get_ipython
+
+        tables = {
+            name: _numbers_of(t) for name, t in drawn.items() if isinstance(t, pd.DataFrame | pd.Series)
+        }
+        if tables and (shell := get_ipython()):
+            table = pd.concat(tables) if len(tables) > 1 else next(iter(tables.values()))
+            self.leave(f"figure-{shell.execution_count}.csv", table)
+
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
         shown = pd.DataFrame([_readable(row) for row in self.results]).set_index("result")
@@ -196,6 +208,10 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Chapter:
         except ValueError as error:
             raise UsageError(f"{name}.{parameter.name}: {error}. Default: {parameter.default!r}") from None
     chapter = Chapter(name, values)
+    if "IPython" in sys.modules:
+        from ferlib.plots import common
+
+        common.KEEPERS[:] = [chapter.keep_drawn]
     print(card(chapter, declared))
     return chapter
 
@@ -247,6 +263,12 @@ def _parameter(node: Any) -> Parameter:
     kind = ast.unparse(node.annotation)
     check_name("type of a parameter", kind, KINDS)
     return Parameter(node.target.id, kind, ast.literal_eval(node.value), "")
+
+
+def _numbers_of(table: pd.DataFrame | pd.Series) -> pd.DataFrame:
+    """The columns of ``table`` that hold no pictures."""
+    frame = pd.DataFrame(table)
+    return frame[[c for c in frame if not any(isinstance(value, np.ndarray) for value in frame[c][:1])]]
 
 
 def _told(run: Any) -> dict[str, Any]:

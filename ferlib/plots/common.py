@@ -7,6 +7,7 @@ nothing is said by colour alone.
 from __future__ import annotations
 
 import functools
+import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -39,6 +40,9 @@ WIDTH = 6.6
 # backend's own settings would be undone at once, and no figure would be shown.
 plt.switch_backend(plt.get_backend())
 
+KEEPERS: list[Callable[[dict[str, Any]], None]] = []
+"""Called with what each figure was drawn from, by the names of its parameters; an open chapter is one."""
+
 Drawing = TypeVar("Drawing", bound=Callable[..., Any])
 
 
@@ -48,7 +52,10 @@ def styled(draw: Drawing) -> Drawing:
     @functools.wraps(draw)
     def inside(*args: Any, **options: Any) -> Any:
         with plt.rc_context(STYLE):  # type: ignore[arg-type]
-            return draw(*args, **options)
+            drawn = draw(*args, **options)
+        for keep in KEEPERS:
+            keep(inspect.signature(draw).bind(*args, **options).arguments)
+        return drawn
 
     return inside  # type: ignore[return-value]
 

@@ -1,0 +1,134 @@
+"""The claims of the paper and ours, each with the verdict that the numbers of record give it.
+
+Built from ``book/results`` alone.  :func:`verdict` is the rule, :data:`RULE` says it in words.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ferlib.book.paper import REPORTED, Reported
+from ferlib.book.provenance import numbers_of_record
+from ferlib.book.record import with_interval
+from ferlib.labels import DRAWN_PREFIX
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence that a recorded number can bear out or not."""
+
+    says: str
+    chapter: str
+    key: str  # of the number in the chapter's result
+    reported: str = ""  # key of the paper's number in REPORTED, where it gives one
+    chance: str | float = ""  # what the number must beat: another key of the same result, or a value
+    corpus: str = ""  # only numbers measured on this corpus, or on the drawn one after it, count
+    section: str = ""  # of the paper; empty: a claim of this book
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("A plain network names the emotions of FER2013.", "training", "accuracy", "fer2013",
+          "baseline_accuracy", "fer2013", "3.1"),
+    Claim("The same network names the emotions of CK+.", "training", "accuracy", "ckplus",
+          "baseline_accuracy", "ckplus", "3.1"),
+    Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
+          "au_correlation", chance=0.0),
+)  # fmt: skip
+
+RULE = """\
+1. **Not shown**: nothing was measured, or the number has no interval, or its interval does not lie above chance.
+   Where chance has an interval of its own, ours must lie above the upper end of it.
+2. **Differs**: the whole interval lies below chance; or, where a claim names no chance, it misses the reported number.
+3. **Holds**: above chance, and the interval reaches the reported number, with the ± printed there, or lies above it.
+   Where nothing was reported, lying above chance is enough.
+4. **Holds in part**: above chance, but the whole interval lies below the reported number.
+"""
+
+
+def verdict(
+    row: dict[str, Any], chance: float | None, chance_high: float | None, reported: Reported | None
+) -> str:
+    """``holds``, ``holds in part``, ``not shown`` or ``differs``, as :data:`RULE` says.
+
+    row : a number of record with ``low`` and ``high``; chance, chance_high : its value and the upper end of its
+    interval, None where the claim names no chance.
+    """
+    low, high = row["low"], row["high"]
+    if pd.isna(low) or pd.isna(high):
+        return "not shown"
+    if chance is not None and high < chance:
+        return "differs"
+    if chance_high is not None and low <= chance_high:
+        return "not shown"
+    if reported is None:
+        return "holds"
+    if high >= reported.value - (reported.spread or 0):
+        meets = low <= reported.value + (reported.spread or 0)
+        return "holds" if meets or chance is not None else "differs"
+    return "holds in part" if chance is not None else "differs"
+
+
+def judged(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
+    """The numbers of record that bear on ``claim``, each with ``verdict``."""
+    numbers = numbers_of_record(claim.chapter, book)
+    for _, of in numbers.groupby("file") if len(numbers) else ():
+        rows: dict[str, Any] = {row["key"]: row for row in of.to_dict("records")}
+        corpus = str(of["corpus"].iloc[0])
+        if claim.key in rows and claim.corpus in ("", corpus.removeprefix(DRAWN_PREFIX)):
+            found = rows[claim.key]
+            yield {**found, "verdict": verdict(found, *_chance(claim, rows), REPORTED.get(claim.reported))}
+
+
+def _chance(claim: Claim, rows: dict[str, dict[str, Any]]) -> tuple[float | None, float | None]:
+    if claim.chance == "":
+        return None, None
+    if not isinstance(claim.chance, str):
+        return claim.chance, claim.chance
+    found = rows[claim.chance]
+    return found["value"], found["value"] if pd.isna(found["high"]) else found["high"]
+
+
+def page(book: Path) -> str:
+    """The tables of the page, in MyST markdown."""
+    of_paper = [claim for claim in CLAIMS if claim.section]
+    ours = [claim for claim in CLAIMS if not claim.section]
+    parts = [f"## How a verdict is given\n\n{RULE}"]
+    for title, claims in (("The claims of the paper", of_paper), ("Claims of this book", ours)):
+        parts.append(f"## {title}\n\n" + "\n\n".join(_told(claim, book) for claim in claims))
+    return "\n\n".join(parts)
+
+
+def _told(claim: Claim, book: Path) -> str:
+    reported = REPORTED.get(claim.reported)
+    about = f"section {claim.section} of the paper, " if claim.section else ""
+    about += f"reported {reported}, " if reported else ""
+    body = "".join(_line(row) for row in judged(claim, book)) or NOTHING
+    head = "<tr><th>verdict</th><th>ours</th><th>n</th><th>measured on</th><th>made by</th></tr>"
+    return (
+        f"### {claim.says}\n\n{about}chapter *{claim.chapter}*, number *{claim.key.replace('_', ' ')}*\n\n"
+        f'<table class="claims"><thead>{head}</thead><tbody>{body}</tbody></table>\n'
+    )
+
+
+NOTHING = "<tr><td><strong>not shown</strong></td><td colspan=4>no number of record yet</td></tr>"
+
+
+def _line(row: dict[str, Any]) -> str:
+    drawn = " on drawn faces" if row["synthetic"] else ""
+    stale = " <strong>stale</strong>" if row["stale"] else ""
+    n = "" if pd.isna(row["n"]) else f"{row['n']:,.0f}"
+    cells = [
+        f"<strong>{row['verdict']}</strong>{drawn}",
+        with_interval({key: None if pd.isna(value) else value for key, value in row.items()}),
+        n,
+        html.escape(str(row["split"] or row["corpus"])),
+        html.escape(f"{row['profile']} profile, commit {row['commit']}, {row['device']}, {row['date']}")
+        + stale,
+    ]
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

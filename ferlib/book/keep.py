@@ -1,0 +1,54 @@
+"""Results kept as numbers of record: from the last build into ``book/results``, to be committed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ferlib import paths
+from ferlib.book import chapters, compare
+from ferlib.config import UsageError
+
+
+def keep(source: Path, book: Path, only: str | None = None) -> Iterator[Path]:
+    """Copy the results in ``source`` to ``book/results/<corpus>/<profile>/<chapter>.json``; yields the copies.
+
+    Where a parameter differs from every profile's, its value joins the name: ``training-fast.json``.
+    Raises :class:`UsageError` for numbers of the tiny profile, which mean nothing.
+    """
+    for name, result in compare.results_in(source).items():
+        if only in (None, name):
+            profile, changed = nearest_profile(book, result)
+            if profile == "tiny":
+                raise UsageError(f"{name} ran at the tiny profile, whose numbers mean nothing")
+            file = "-".join([name, *(str(value) for value in changed.values())]).replace("/", "_")
+            place = book / "results" / corpus_of(result) / profile / f"{file}.json"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            origin = source / "results" if (source / "results").is_dir() else source
+            file_of = origin / f"{name}.json" if origin.is_dir() else origin
+            paths.write_whole(place, partial(shutil.copyfile, file_of))
+            yield place
+
+
+def nearest_profile(book: Path, result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The profile that ``result`` ran at, and the parameters that differ from it; the corpus does not count."""
+    name, given = result["chapter"], result["parameters"]
+    defaults = chapters.find(book)[name].defaults
+    found = []
+    for profile in chapters.PROFILES:
+        wanted = defaults | (chapters.profile(book, profile).chapters.get(name) or {})
+        changed = {k: v for k, v in given.items() if k != "corpus" and wanted.get(k) != v}
+        found.append((len(changed), profile != "quick", profile, changed))
+    _, _, profile, changed = min(found, key=lambda one: one[:2])
+    return profile, changed
+
+
+def corpus_of(result: dict[str, Any]) -> str:
+    """The corpus of ``result``, or ``several-drawn`` and ``several`` where there are more than one."""
+    used = result["inputs"]["corpora"]
+    chosen = result["parameters"].get("corpus") or (next(iter(used)) if len(used) == 1 else None)
+    drawn = "-drawn" if result["provenance"]["synthetic"] else ""
+    return str(chosen or f"several{drawn}")

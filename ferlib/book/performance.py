@@ -1,0 +1,81 @@
+"""Benchmarks run and kept with the machine they ran on, and the page that shows them."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ferlib
+from ferlib import paths
+from ferlib.book import provenance
+from ferlib.config import check_name
+
+
+def benchmarks() -> dict[str, Path]:
+    """Name -> file of each benchmark."""
+    return {f.stem[6:]: f for f in sorted((paths.checkout() / "tests/benchmarks").glob("bench_*.py"))}
+
+
+def run(names: Iterable[str]) -> dict[str, Any]:
+    """Run benchmarks, showing what they print.  Returns what :func:`page` reads.  Wants an idle machine."""
+    files = benchmarks()
+    for name in (names := list(names) or list(files)):
+        check_name("benchmark", name, files)
+    machine = {"ferlib": ferlib.__version__, **provenance.commit(), **_machine()}
+    return {**machine, "benchmarks": [_run(name, files[name]) for name in names]}
+
+
+def _run(name: str, file: Path) -> dict[str, Any]:
+    print(f"== {name}", flush=True)
+    began, lines = time.monotonic(), []
+    process = subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        lines.append(line.rstrip())
+    code = process.wait()
+    return {"name": name, "lines": lines, "broken": code != 0, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    from ferlib import devices
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else devices.processor()
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"device": device, "torch": torch.__version__, "date": date}
+
+
+def page(book: Path) -> str:
+    """The kept benchmarks, newest first, in MyST markdown."""
+    import json
+
+    kept = [json.loads(f.read_text(encoding="utf-8")) for f in (book / "results/benchmarks").glob("*.json")]
+    if not kept:
+        return (
+            "No benchmark has been kept yet. To measure and keep:\n\n```console\n$ ferlib bench --keep\n```\n"
+        )
+    return "\n\n".join(map(_told, sorted(kept, key=lambda told: told["date"], reverse=True)))
+
+
+def _told(told: dict[str, Any]) -> str:
+    about = f"ferlib {told['ferlib']}, commit {told['commit']}, torch {told['torch']}, {told['date']}"
+    parts = [f"## {told['device']}\n\n{about}."]
+    for one in told["benchmarks"]:
+        limit = "A limit is broken." if one["broken"] else "Every limit is kept."
+        shown = "\n".join(one["lines"])
+        parts.append(f"### {one['name']}\n\n{_meaning(one['name'])} {limit}\n\n```text\n{shown}\n```")
+    return "\n\n".join(parts)
+
+
+def _meaning(name: str) -> str:
+    """The first sentence of the benchmark's docstring."""
+    file = benchmarks().get(name)
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file else None
+    return (text or "").split("\n\n")[0].split(":  python")[0].replace("\n", " ").rstrip(".:") + "."
