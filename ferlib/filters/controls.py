@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -85,8 +86,6 @@ def cascade(model: nn.Module, fresh: nn.Module, layer: str = OUTPUT) -> list[tup
 
 
 def _with_state(like: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
-    import copy
-
     network = copy.deepcopy(like)
     network.load_state_dict(state)
     return network.eval()

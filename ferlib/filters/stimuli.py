@@ -89,7 +89,8 @@ def tuning_faces(plan: TuningPlan) -> Stimuli:
         scenes = _scenes(
             camera, people.seeds_of("tuning", plan.seed, np.arange(plan.n_people)), plan.eye_line
         )
-        return _grey(crowd[who], levels[which], scenes[who], plan.size)
+        drawn = _grey(crowd[who], levels[which], scenes[who], plan.size)
+        return as_uint8(_unmetered(drawn.reshape(plan.n_people, len(conditions), plan.size, plan.size)))
 
     return Stimuli(_kept("tuning", plan, draw), table)
 
@@ -107,14 +108,31 @@ def _scenes(camera: Any, seeds: np.ndarray, eye_line: float) -> Any:
     return camera.draw_scenes(seeds, "studio").with_(**still, eye_line=eye_line, centre=0.5, frame=19.1)
 
 
+def _unmetered(grey: np.ndarray) -> np.ndarray:
+    """Give pictures (P, C, H, W) of a person the exposure of the first one; returns (P * C, H, W).
+
+    The rig's camera meters the light, so that an open mouth brightens everything around it.  What no muscle
+    moves, the upper border, tells by how much.
+    """
+    height = grey.shape[2] // 2
+    border = np.concatenate([grey[:, :, 0], grey[:, :, :height, :2].reshape(*grey.shape[:2], -1),
+                             grey[:, :, :height, -2:].reshape(*grey.shape[:2], -1)], axis=2)  # fmt: skip
+    light = border.mean(axis=2)[:, :, None, None]  # (P, C, 1, 1)
+    return (grey * light[:, :1] / light).reshape(-1, *grey.shape[2:])
+
+
+def as_uint8(grey: np.ndarray) -> np.ndarray:
+    """Grey levels rounded and cut off to [0, 255]."""
+    return np.clip(np.round(grey), 0, 255).astype(np.uint8)
+
+
 def _grey(crowd: Any, levels: np.ndarray, scenes: Any, size: int) -> np.ndarray:
-    """(N, size, size) uint8 grey levels (ITU-R BT.601)."""
+    """(N, size, size) float32 grey levels (ITU-R BT.601)."""
     from ferlib.synthetic import render
 
     with devices.settled(1):  # a second thread costs more than it gives where a core is busy
         drawn = render.draw_faces(crowd, levels, scenes, size).images.float()
-    grey = 0.299 * drawn[:, 0] + 0.587 * drawn[:, 1] + 0.114 * drawn[:, 2]
-    return grey.round().clamp(0, 255).byte().numpy()
+    return (0.299 * drawn[:, 0] + 0.587 * drawn[:, 1] + 0.114 * drawn[:, 2]).numpy()
 
 
 def _kept(kind: str, plan: Any, draw: Any) -> np.ndarray:
@@ -170,7 +188,7 @@ def exchange_faces(plan: ExchangePlan) -> Stimuli:
             does = two if every or name == "AUs" else one
             scene = scenes[one].with_(**{f: getattr(scenes[two], f) for f in fields.get(name, ())})
             made.append(_grey(who, levels[does], scene, plan.size))
-        return np.concatenate(made)
+        return as_uint8(np.concatenate(made))
 
     return Stimuli(_kept("exchange", plan, draw), table)
 
