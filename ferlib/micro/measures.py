@@ -1,0 +1,127 @@
+"""Classes of clips, and scores that are pooled over all folds.
+
+A table of predictions has a row a clip and covers every fold, so that
+``UF1 = mean_c 2 TP_c / (2 TP_c + FP_c + FN_c)`` and ``UAR = mean_c TP_c / (TP_c + FN_c)`` add up TP, FP and FN over
+the folds first (See et al. 2019).  The mean of the scores of single folds is something else: most folds
+lack some class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ferlib import metrics
+from ferlib.config import DataError, check_name
+from ferlib.datasets import megc
+from ferlib.datasets.sequences import parse_codes
+from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
+from ferlib.micro.clips import Clips
+
+TASKS: dict[str, str] = {
+    "emotion": "the corpus's own names, without fear and sadness in CASME II (five classes)",
+    "objective": "objective classes I to VII, by Action Units alone (Davison et al. 2018)",
+    "megc": "negative, positive and surprise, joined on the list of MEGC 2019",
+}
+TOO_RARE: dict[str, tuple[str, ...]] = {"casme2": ("fear", "sadness")}
+"""Classes that the corpora's authors leave out: two and seven clips (Yan et al. 2014)."""
+
+OBJECTIVE: dict[str, tuple[str, ...]] = {
+    "I": ("6", "12", "6+12", "6+7+12", "7+12"),
+    "II": ("1+2", "5", "25", "1+2+25", "25+26", "5+24"),
+    "III": ("23", "4", "4+7", "4+5", "4+5+7", "17+24", "4+6+7", "4+38"),
+    "IV": ("10", "9", "4+9", "4+40", "4+5+40", "4+7+9", "4+9+17", "4+7+10", "4+5+7+9", "7+10"),
+    "V": ("1", "15", "1+4", "6+15", "15+17"),
+    "VI": ("1+2+4", "20"),
+}
+"""AUs of each objective class; what is not listed is VII.  Noted from Davison et al. 2018, table 2: to check."""
+_CLASS_OF = {frozenset(map(int, aus.split("+"))): name for name, sets in OBJECTIVE.items() for aus in sets}
+NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
+
+
+def objective_class(codes: str) -> str:
+    """Objective class ``I`` to ``VII`` of AU codes such as ``4+L10``."""
+    return _CLASS_OF.get(frozenset(parse_codes(codes.replace("?", ""))), "VII")
+
+
+def for_task(clips: Clips, task: str) -> Clips:
+    """The clips that ``task`` uses, ``label`` saying their class.  Raises ``DataError`` where it needs more."""
+    check_name("task", task, TASKS)
+    if task == "megc":
+        raise DataError("The classes of MEGC 2019 are joined on its list: measures.composite")
+    if task == "emotion":
+        left_out = TOO_RARE.get(clips.faces.corpus.removeprefix("synthetic-"), ())
+        return clips.select(~clips.table["label"].isin(left_out).to_numpy())
+    if "objective_class" in clips.table:
+        named = [NUMERALS[int(number) - 1] for number in clips.table["objective_class"]]
+    elif "au_codes" in clips.table:
+        named = [objective_class(codes) for codes in clips.table["au_codes"]]
+    else:
+        raise DataError(f"{clips.faces.corpus} has no Action Units, which objective classes need")
+    return replace(clips, table=clips.table.assign(label=named))
+
+
+def composite(parts: Mapping[str, Clips], listed: pd.DataFrame) -> Clips:
+    """The composite of MEGC 2019: the clips on its list, as one corpus whose people keep their corpus's name.
+
+    parts : ``casme2``, ``samm``, ``smic`` -> their clips.  listed : from ``datasets.megc.read_list``.
+    Labels come from the list alone.  Raises ``DataError`` where it names a clip that is missing.
+    """
+    tables, images, damaged, before = [], [], [], 0
+    at: list[np.ndarray] = []
+    times: list[np.ndarray] = []
+    for corpus, clips in parts.items():
+        label = megc.join(listed, clips.table, corpus)
+        mine = replace(clips, table=clips.table.assign(label=label)).select(label.notna().to_numpy())
+        pictures = np.concatenate([mine.frames(i) for i in range(len(mine))])
+        images.append(pictures)
+        ends = np.cumsum([len(found) for found in mine.at])
+        at += [before + part for part in np.split(np.arange(ends[-1]), ends[:-1])]
+        times += mine.times
+        before += len(pictures)
+        tables.append(mine.table.assign(subject=corpus + " " + mine.table["subject"].astype(str)))
+        damaged.append(clips.damaged)
+    table = pd.concat(tables, ignore_index=True)
+    table["row"] = np.arange(len(table))
+    first = next(iter(parts.values())).faces
+    drawn = "synthetic-" if first.synthetic else ""
+    faces = replace(first, images=np.concatenate(images), table=pd.DataFrame(), corpus=f"{drawn}megc")
+    return Clips(faces, table, tuple(at), tuple(times), pd.concat(damaged, ignore_index=True))
+
+
+# --------------------------------------------------------------------------------------------------- scores
+
+
+def summary(predictions: pd.DataFrame, rng: np.random.Generator) -> dict[str, Estimate]:
+    """``accuracy``, ``uf1`` and ``uar``, pooled over all folds, with intervals over people."""
+    return {
+        "accuracy": metrics.accuracy(predictions, rng),
+        "uf1": metrics.macro_f1(predictions, rng),
+        "uar": metrics.macro_recall(predictions, rng),
+    }
+
+
+def is_right(predictions: pd.DataFrame) -> np.ndarray:
+    """(C,) bool: whether the most probable class is the truth."""
+    names = metrics.emotions_of(predictions)
+    return predictions[names].idxmax(axis=1).to_numpy() == predictions["truth"].to_numpy()
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Estimate:
+    """Accuracy of ``a`` less that of ``b`` on the same clips; people are resampled in both at once.
+
+    Raises ``DataError`` where the tables are not of the same clips in the same order.
+    """
+    if a["row"].tolist() != b["row"].tolist():
+        raise DataError("Two tables of predictions can be compared only on the same clips in one order")
+    codes, people = pd.factorize(a["subject"])
+    gained = np.bincount(codes, is_right(a).astype(float) - is_right(b))
+    n = np.bincount(codes)
+    drawn = rng.integers(len(people), size=(N_RESAMPLES, len(people)))
+    low, high = np.quantile(
+        gained[drawn].sum(axis=1) / n[drawn].sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    )
+    return Estimate(float(gained.sum() / n.sum()), float(low), float(high), len(people), "subject")
