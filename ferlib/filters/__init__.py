@@ -6,6 +6,7 @@
 ``attribution``  guided back-propagation, deconvnet, gradient (Captum), occlusion
 ``maximise``     pictures that excite a filter, from noise
 ``dissection``   overlap of strong places with the regions that AUs move
+``regions``      drawn faces with those regions, exactly
 ``stimuli``      faces drawn for experiments, kept in the home
 ``tuning``       tuning curves, selectivity, interactions, variance shares
 ``ablation``     what each emotion loses when filters fall silent
@@ -41,6 +42,7 @@ from ferlib.filters.dissection import dissect, iou, strong_places, thresholds
 from ferlib.filters.fields import Field, field_of, receptive_field
 from ferlib.filters.maximise import Maximised, maximise
 from ferlib.filters.record import conv_layers, recording
+from ferlib.filters.regions import RegionPlan, Regions, region_faces
 from ferlib.filters.stimuli import (
     PAIRS,
     TUNED_AUS,
@@ -63,10 +65,10 @@ from ferlib.filters.tuning import (
 
 __all__ = [
     "METHODS", "OUTPUT", "PAIRS", "TUNED_AUS",
-    "Atlas", "Curves", "ExchangePlan", "Field", "Maps", "Maximised", "Stimuli", "Tuning", "TuningPlan",
+    "Atlas", "Curves", "ExchangePlan", "Field", "Maps", "Maximised", "RegionPlan", "Regions", "Stimuli", "Tuning", "TuningPlan",
     "ablated", "ablation", "attribution", "cascade", "chance_similarity", "conv_layers", "curves", "deconvnet",
     "dissect", "exchange_faces", "field_of", "guided_backprop", "hog_cells", "interactions", "iou",
     "max_activations", "maximise", "occlusion", "over_people", "randomisation_check", "rank", "receptive_field",
-    "recording", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places", "strongest",
+    "recording", "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places", "strongest",
     "thresholds", "tuning", "tuning_faces", "untrained", "variance_shares",
 ]  # fmt: skip

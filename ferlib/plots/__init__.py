@@ -4,3 +4,4 @@
 """
 
 from ferlib.plots.common import *  # noqa: F403
+from ferlib.plots.filters import *  # noqa: F403

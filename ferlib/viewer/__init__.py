@@ -2,8 +2,12 @@
 
 from ferlib.viewer.au_plates import AUPlates, coloured_change
 from ferlib.viewer.au_slider import UPPER, AUSlider, sentence, title
+from ferlib.viewer.bench import Bench, cropped_sitter
 from ferlib.viewer.common import data_url, is_live, webp
+from ferlib.viewer.filter_viewer import FilterViewer
+from ferlib.viewer.layers import Layer, Profile, Tuned, layer_of
 
 __all__ = [
-    "UPPER", "AUPlates", "AUSlider", "coloured_change", "data_url", "is_live", "sentence", "title", "webp",
+    "UPPER", "AUPlates", "AUSlider", "Bench", "FilterViewer", "Layer", "Profile", "Tuned",
+    "coloured_change", "cropped_sitter", "data_url", "is_live", "layer_of", "sentence", "title", "webp",
 ]  # fmt: skip

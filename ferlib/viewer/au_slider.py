@@ -6,7 +6,7 @@ import io
 import json
 import string
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,7 @@ def live(sitter: primer.Sitter, aus: list[str]) -> Any:
     """An ipywidgets box: a slider an AU, a choice of side, and the face that they make."""
     import ipywidgets as widgets
 
-    def slider(au: str) -> Any:
-        return widgets.FloatSlider(
-            value=0, min=0, max=5, step=0.25, description=f"AU {int(au[2:])}", description_tooltip=au_title(au),
-            readout_format=".1f", layout=widgets.Layout(width="17rem"),
-        )  # fmt: skip
-
-    sliders = {au: slider(au) for au in aus}
+    sliders = au_sliders(aus)
     side = widgets.ToggleButtons(options=["both", "left", "right"], description="side")
     picture = widgets.Image(format="webp", layout=widgets.Layout(width="22rem"))
     reset = widgets.Button(description="neutral")
@@ -141,7 +135,26 @@ def live(sitter: primer.Sitter, aus: list[str]) -> Any:
         control.observe(draw, names="value")
     reset.on_click(rest)
     draw()
-    columns = [
+    return widgets.HBox([widgets.VBox([picture, side, reset]), *in_columns(sliders)])
+
+
+def au_sliders(aus: Iterable[str]) -> dict[str, Any]:
+    """An ipywidgets slider from rest to E for each AU."""
+    import ipywidgets as widgets
+
+    def slider(au: str) -> Any:
+        return widgets.FloatSlider(
+            value=0, min=0, max=5, step=0.25, description=f"AU {int(au[2:])}", description_tooltip=au_title(au),
+            readout_format=".1f", layout=widgets.Layout(width="17rem"),
+        )  # fmt: skip
+
+    return {au: slider(au) for au in aus}
+
+
+def in_columns(sliders: Mapping[str, Any]) -> list[Any]:
+    """Two boxes: the sliders of the upper face and those of the lower."""
+    import ipywidgets as widgets
+
+    return [
         widgets.VBox([s for au, s in sliders.items() if (au in UPPER) == upper]) for upper in (True, False)
     ]
-    return widgets.HBox([widgets.VBox([picture, side, reset]), *columns])
