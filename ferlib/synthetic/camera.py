@@ -107,7 +107,7 @@ _RECIPES = {
         (8, 7, 4), (19, 1.2), (0.40, 0.02), (5, 14, -6, 10), (1.7, 0.5, 0.5), 0.16, 0.12, 0.7
     ),
     "wild": _Recipe(
-        (16, 10, 7), (17.0, 1.2), (0.385, 0.02), (0, 36, 26, 20), (1.7, 0.8, 0.75), 0.12, 0.3, 1.0
+        (16, 10, 7), (16.4, 1.2), (0.385, 0.02), (0, 32, 18, 20), (1.6, 0.85, 0.9), 0.12, 0.3, 1.0
     ),
 }
 
@@ -162,12 +162,12 @@ def _draw_lights(r: _Recipe, z: np.ndarray, u: np.ndarray) -> dict[str, np.ndarr
 def _draw_photographs(r: _Recipe, u: np.ndarray) -> dict[str, np.ndarray]:
     """Exposure, contrast, focus and storage of each picture."""
     return {
-        "exposure": r.wild * (0.7 * (u[7] * 2 - 1) - 0.3),
-        "contrast": 1 + r.wild * (0.34 + 0.3 * (u[8] * 2 - 1)),
+        "exposure": r.wild * (0.75 * (u[7] * 2 - 1) - 0.45),
+        "contrast": 1 + r.wild * (0.5 + 0.35 * (u[8] * 2 - 1)),
         "grey": 0 * u[8],
-        "blur": r.wild * 0.4 * u[9] ** 3,
-        "sharp": r.wild * 0.9 * u[14],
-        "noise": 0.003 + r.wild * 0.014 * u[10] ** 2,
+        "blur": r.wild * 0.55 * u[9] ** 2,
+        "sharp": r.wild * 0.7 * u[14],
+        "noise": 0.003 + r.wild * 0.010 * u[10] ** 2,
         "jpeg": np.where(u[11] < r.wild * 0.8, 40 + 50 * u[12], 0.0),
     }
 

@@ -75,7 +75,7 @@ _FRONT = _profile([(3, 1.5), (1.8, 1.5), (0.6, 1.0), (-1.5, 0.9), (-3.5, 1.0), (
                    (-10.1, 0.75), (-11, 0.35), (-11.7, -0.6), (-12.5, -2.2)])  # fmt: skip
 _BACK = _profile([(3, -18), (0, -17.6), (-4, -15.6), (-8, -13.2), (-12, -12.2), (-19, -12.6)])
 _NECK_FRONT = _profile([(-9, -4.0), (-12, -4.3), (-14, -4.5), (-16, -4.0), (-19, -2.6)])
-_NECK_WIDTH = _profile([(-6, 5.3), (-12, 5.3), (-15, 5.5), (-17, 6.2), (-19, 7.6)])
+_NECK_WIDTH = _profile([(-6, 5.0), (-12, 4.85), (-15, 5.1), (-17, 6.0), (-19, 7.6)])
 _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1.4, -7.3), (1.65, -5.2), (2.1, -4),
                       (3.2, -4)], blur=0.12)  # fmt: skip
 _NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 0.98), (-2, 1.4), (-3, 1.85), (-3.5, 2.05),
@@ -89,15 +89,15 @@ _SCULPTURE = (  # mirrored bumps: across, height, widths, push along z
     (2.9, 1.75, 1.7, 0.5, 0.42),  # brow ridge
     (0.0, 1.75, 0.8, 0.6, 0.12),  # glabella
     (2.9, 0.2, 1.45, 0.8, -0.85),  # eye socket
-    (1.45, 0.3, 0.45, 0.6, -0.35),  # inner corner of the socket
+    (1.45, 0.3, 0.45, 0.6, -0.22),  # inner corner of the socket
     (6.6, 2.6, 0.9, 2.0, -0.3),  # temple
     (4.7, -2.3, 1.5, 1.1, 0.45),  # cheekbone
     (3.2, -3.8, 1.4, 1.3, 0.25),  # front of the cheek
-    (4.9, -6.0, 1.2, 1.6, 0.05),  # hollow of the cheek
+    (4.9, -6.0, 1.3, 1.7, 0.16),  # hollow of the cheek
     (2.15, -1.6, 0.8, 0.35, -0.12),  # tear trough
-    (1.42, -4.05, 0.42, 0.42, 0.95),  # wing of the nose
+    (1.40, -4.08, 0.40, 0.46, 0.92),  # wing of the nose
     (1.98, -4.2, 0.2, 0.55, -0.18),  # crease behind the wing
-    (0.0, -3.75, 0.62, 0.5, 0.22),  # tip of the nose
+    (0.0, -3.82, 0.60, 0.55, 0.36),  # tip of the nose
     (0.62, -4.62, 0.24, 0.2, -0.4),  # nostril
     (2.75, -5.6, 0.25, 1.0, -0.025),  # nasolabial fold, softly
     (0.0, -5.6, 0.2, 0.45, -0.1),  # philtrum
@@ -147,7 +147,12 @@ def _sculpt(rest: np.ndarray, x: np.ndarray, v: np.ndarray, front: np.ndarray) -
     side = np.abs(x)
     for cx, cy, sx, sy, dz in _SCULPTURE:
         rest[2] += front * dz * bump(side, v, cx, cy, sx, sy)
-    rest[2] += front * _NOSE_HEIGHT(v) * np.exp(-((side / _NOSE_WIDTH(v)) ** 2))
+    arched = v - 0.32 * np.minimum(side, 1.2) ** 2 * smoothstep(
+        -2.8, -4.2, v
+    )  # a gull's wings seen from the front
+    ridge = np.exp(-((side / _NOSE_WIDTH(v)) ** 2))
+    flank = np.exp(-((side / (1.75 * _NOSE_WIDTH(v))) ** 2))
+    rest[2] += front * _NOSE_HEIGHT(arched) * (0.78 * ridge + 0.22 * flank)
     rest[1] += front * 0.28 * bump(side, v, 0, -4.75, 1.1, 0.3)  # the base of the nose faces a little forward
     reach = (EYE_RADIUS + 0.1) ** 2 - (side - EYE[0]) ** 2 - (v - EYE[1]) ** 2
     lids = EYE_DEPTH + np.sqrt(np.maximum(reach, 0.0))

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.interpolate import CubicSpline
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic.head import (
@@ -34,7 +35,7 @@ BOTH, UPPER, LOWER = "both", "upper", "lower"
 PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU01": ((1.55, 2.2, 1.25, 1.3, 0.05, 0.8, 0.12, BOTH), (1.3, 4.5, 1.6, 1.6, 0, 0.35, 0.1, BOTH),
              (2.0, 0.9, 0.9, 0.4, 0, 0.22, -0.05, BOTH)),
-    "AU02": ((4.3, 2.1, 1.25, 1.3, 0.05, 0.8, 0.1, BOTH), (4.2, 4.6, 1.6, 1.6, 0, 0.35, 0.05, BOTH),
+    "AU02": ((4.0, 2.1, 1.45, 1.3, 0.05, 0.78, 0.1, BOTH), (4.0, 4.6, 1.8, 1.6, 0, 0.35, 0.05, BOTH),
              (4.0, 0.9, 0.9, 0.45, 0, 0.28, -0.05, BOTH)),
     "AU04": ((1.35, 1.9, 1.15, 0.95, -0.42, -0.52, 0.15, BOTH), (3.6, 1.9, 1.5, 0.9, -0.28, -0.34, 0.08, BOTH),
              (2.4, 0.85, 1.3, 0.35, -0.1, -0.16, 0.12, BOTH), (1.0, 2.2, 0.4, 0.6, 0, 0, 0.2, BOTH)),
@@ -48,7 +49,7 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU10": ((1.35, -6.3, 0.9, 0.85, 0, 0.75, 0.2, UPPER), (1.6, -4.2, 0.6, 0.6, 0.1, 0.25, 0.1, BOTH),
              (2.7, -3.6, 0.9, 1.0, 0.05, 0.4, 0.3, BOTH)),
     "AU11": ((2.4, -4.7, 0.7, 0.9, 0.12, 0.42, 0.38, BOTH), (1.7, -6.2, 0.6, 0.8, 0.05, 0.28, 0.05, UPPER)),
-    "AU12": ((2.8, -7.0, 0.85, 0.9, 0.95, 1.1, -0.4, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
+    "AU12": ((2.8, -7.0, 0.9, 0.9, 1.05, 1.05, -0.4, BOTH), (4.0, -3.9, 1.3, 1.3, 0.15, 0.6, 0.5, BOTH),
              (0.7, -6.3, 1.1, 0.5, 0.2, -0.04, -0.12, UPPER), (0.8, -7.7, 1.1, 0.5, 0.2, 0.04, -0.1, LOWER),
              (1.6, -4.1, 0.6, 0.6, 0.14, 0.12, 0, BOTH)),
     "AU14": ((2.75, -7.0, 0.8, 0.7, 0.52, 0.32, -0.6, BOTH), (3.6, -6.9, 0.5, 1.0, -0.2, 0, 0.35, BOTH),
@@ -58,7 +59,7 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU16": ((1.0, -7.6, 1.2, 0.75, 0.1, -0.7, 0.1, LOWER), (0.8, -9.0, 1.2, 0.6, 0, -0.25, 0.12, BOTH)),
     "AU17": ((0.5, -9.7, 1.15, 1.0, 0, 0.75, 0.28, BOTH), (0.4, -7.8, 1.2, 0.6, 0, 0.42, 0.32, BOTH),
              (0.3, -6.6, 0.9, 0.5, 0, 0.22, 0.05, UPPER), (2.5, -7.1, 0.5, 0.5, 0, -0.22, 0, BOTH)),
-    "AU18": ((2.5, -7.0, 1.1, 0.9, -1.05, 0, 0.45, BOTH), (0, -6.5, 1.0, 0.6, 0, 0.18, 0.55, UPPER),
+    "AU18": ((2.5, -7.0, 1.1, 0.9, -0.92, 0, 0.45, BOTH), (0, -6.5, 1.0, 0.6, 0, 0.18, 0.55, UPPER),
              (0, -7.6, 1.0, 0.6, 0, -0.18, 0.55, LOWER), (1.2, -7.0, 0.7, 0.7, -0.3, 0, 0.2, BOTH)),
     "AU20": ((2.75, -7.15, 1.0, 0.85, 0.95, -0.3, -0.45, BOTH), (0.9, -6.5, 0.9, 0.4, 0.25, -0.14, -0.25, UPPER),
              (0.9, -7.7, 0.9, 0.5, 0.25, 0.1, -0.25, LOWER), (3.4, -9.0, 1.2, 1.2, 0.2, -0.25, 0, BOTH)),
@@ -82,6 +83,7 @@ PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
 }  # fmt: skip
 
 _NASOLABIAL = ((1.85, -3.8), (2.45, -4.8), (3.15, -6.0), (3.55, -7.2), (3.5, -7.9))
+_SMILE_LINE = ((1.9, -3.9), (2.75, -4.6), (3.6, -5.7), (4.0, -7.0), (3.8, -7.9))
 _FOREHEAD = tuple(
     tuple((x, h + 0.12 * np.cos(x * 0.9)) for x in np.linspace(0, 6, 13)) for h in (3.3, 4.25, 5.15)
 )
@@ -93,29 +95,29 @@ FOLDS: dict[str, tuple] = {  # lines, half-width, depth; a window (across, heigh
               (0.6, 1.9, 0.7, 1.0)),),
     "AU06": (((((5.1, 0.15), (6.3, 0.75)), ((5.15, -0.2), (6.5, -0.2)), ((5.05, -0.55), (6.2, -1.1))), 0.13, 0.16,
               (5.7, -0.2, 0.8, 0.9)), ((_POUCH,), 0.17, 0.16, (3.4, -0.9, 1.4, 0.7))),
-    "AU07": ((_POUCH[:], 0.0, 0.0, (0, 0, 1, 1)), ((((1.8, -0.62), (3.1, -0.86), (4.5, -0.5)),), 0.12, 0.2,
-              (3.1, -0.75, 1.4, 0.5))),
+    "AU07": (((((1.8, -0.62), (3.1, -0.86), (4.5, -0.5)),), 0.12, 0.2, (3.1, -0.75, 1.4, 0.5)),),
     "AU09": (((((0, 0.75), (0.75, 0.85)), ((0, 0.2), (0.8, 0.35)), ((0.5, -1.0), (1.35, -0.35)),
                ((0.75, -1.7), (1.6, -1.05))), 0.14, 0.24, (0.7, -0.3, 1.0, 1.2)),
              ((_NASOLABIAL,), 0.2, 0.2, (2.1, -4.4, 0.7, 0.9))),
     "AU10": (((_NASOLABIAL,), 0.22, 0.3, (2.4, -4.9, 0.8, 1.1)),),
     "AU11": (((_NASOLABIAL,), 0.24, 0.42, (2.7, -5.2, 0.8, 0.9)),),
-    "AU12": (((_NASOLABIAL,), 0.24, 0.3, (2.9, -5.6, 1.1, 1.5)),
+    "AU12": (((_SMILE_LINE,), 0.24, 0.3, (3.1, -5.4, 1.1, 1.5)),
              ((((4.0, -5.4), (4.45, -6.6), (4.3, -7.6)),), 0.18, 0.1, (4.3, -6.6, 0.6, 0.9))),
-    "AU14": (((((2.95, -6.2), (3.2, -7.0), (2.95, -7.8)),), 0.27, 0.55, (3.1, -7.0, 0.55, 0.7)),),
+    "AU14": (((((2.95, -6.1), (3.25, -7.0), (3.0, -7.9)),), 0.26, 0.42, (3.15, -6.95, 0.5, 0.6)),),
     "AU15": (((((2.7, -7.25), (3.05, -7.8), (3.2, -8.7)),), 0.18, 0.3, (2.95, -7.9, 0.5, 0.8)),),
     "AU16": (((((0, -8.75), (1.3, -8.6), (2.0, -8.2)),), 0.22, 0.2, (0.6, -8.6, 1.4, 0.5)),),
     "AU17": (((((0, -8.75), (0.9, -8.85), (1.6, -9.4)),), 0.18, 0.25, (0.6, -8.9, 1.1, 0.5)),
              ((((0.3, -9.6), (0.5, -9.7)), ((0.9, -10.0), (1.0, -10.15)), ((0.25, -10.4), (0.4, -10.5)),
                ((0.75, -9.4), (0.85, -9.5)), ((0.0, -10.0), (0.05, -10.05))), 0.14, 0.22, (0.4, -9.9, 0.9, 0.8))),
-    "AU18": (((((0.3, -5.6), (0.28, -6.4)), ((0.85, -5.7), (0.75, -6.4)), ((1.4, -6.0), (1.2, -6.5)),
-               ((0.4, -7.6), (0.45, -8.3)), ((1.1, -7.5), (1.3, -8.1))), 0.12, 0.16, (0.7, -7, 0.9, 1.2)),),
+    "AU18": (((((0.3, -5.6), (0.28, -6.2)), ((0.85, -5.7), (0.75, -6.2)), ((1.5, -5.9), (1.3, -6.3)),
+               ((0.5, -7.9), (0.55, -8.4)), ((1.2, -7.8), (1.4, -8.3))), 0.13, 0.10, (0.7, -7, 0.9, 1.2)),),
     "AU20": (((((3.2, -7.4), (4.3, -7.7)), ((3.1, -8.1), (4.2, -8.6))), 0.16, 0.14, (3.6, -7.9, 0.8, 0.8)),
              ((((2.6, -12.4), (2.9, -16)), ((0.9, -12.6), (1.2, -16))), 0.3, 0.25, (2.0, -14, 1.5, 2.0))),
     "AU22": (((((2.3, -6.0), (2.9, -7.0), (2.3, -8.0)),), 0.3, 0.12, (2.6, -7, 0.8, 1.0)),),
-    "AU23": (((((0.3, -6.3), (0.3, -6.8)), ((0.8, -6.35), (0.75, -6.8)), ((1.3, -6.5), (1.2, -6.85)),
-               ((0.25, -7.2), (0.25, -7.8)), ((0.75, -7.2), (0.8, -7.75)), ((1.3, -7.2), (1.35, -7.6))), 0.1, 0.2,
-              (0.7, -7, 0.9, 0.7)), ((((2.55, -6.5), (2.7, -7.0), (2.55, -7.5)),), 0.14, 0.22, (2.6, -7, 0.4, 0.5))),
+    "AU23": (((((0.3, -5.8), (0.3, -6.4)), ((0.85, -5.85), (0.8, -6.45)), ((1.4, -6.0), (1.3, -6.5)),
+               ((0.3, -7.6), (0.3, -8.1)), ((0.9, -7.55), (0.95, -8.0))), 0.12, 0.07, (0.7, -7, 0.9, 0.9)),
+             ((((0, -8.2), (1.1, -8.15), (1.9, -7.75)),), 0.2, 0.2, (0.7, -8.1, 1.2, 0.5)),
+             ((((2.55, -6.5), (2.7, -7.0), (2.55, -7.5)),), 0.14, 0.22, (2.6, -7, 0.4, 0.5))),
     "AU24": (((((0, -8.3), (1.2, -8.25), (2.1, -7.8)), ((0.3, -5.75), (1.4, -5.95), (2.2, -6.4))), 0.2, 0.18,
               (0.8, -7, 1.3, 1.3)), ((((2.6, -6.6), (2.8, -7.0), (2.65, -7.5)),), 0.15, 0.25, (2.7, -7, 0.4, 0.5))),
     "AU27": (((((2.9, -5.6), (3.6, -7.4), (3.4, -9.2)),), 0.3, 0.16, (3.4, -7.4, 0.8, 1.6)),),
@@ -157,29 +159,45 @@ def pull(head: Atlas, pulls) -> np.ndarray:
     return moved
 
 
-def distance_to_line(x: np.ndarray, y: np.ndarray, points) -> np.ndarray:
-    """Distance, cm, of each (x, y) from the polyline through ``points``."""
-    best = np.full_like(x, np.inf)
+def _smooth(points) -> np.ndarray:
+    """A cubic curve through ``points`` (n, 2), as a finer polyline."""
+    points = np.asarray(points, float)
+    if len(points) < 3:
+        return points
+    return CubicSpline(np.arange(len(points)), points)(np.linspace(0, len(points) - 1, 4 * len(points)))
+
+
+def nearest_on_line(x: np.ndarray, y: np.ndarray, points) -> tuple[np.ndarray, np.ndarray]:
+    """Distance, cm, of each (x, y) from the polyline through ``points``, and how far to its right."""
+    best, right = np.full_like(x, np.inf), np.zeros_like(x)
     for (ax, ay), (bx, by) in itertools.pairwise(points):
         dx, dy = bx - ax, by - ay
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
-        best = np.minimum(best, np.hypot(x - ax - t * dx, y - ay - t * dy))
-    return best
+        gap = np.hypot(x - ax - t * dx, y - ay - t * dy)
+        right = np.where(gap < best, x - ax - t * dx, right)
+        best = np.minimum(best, gap)
+    return best, right
 
 
 def fold(head: Atlas, folds) -> tuple[np.ndarray, np.ndarray]:
-    """Groove displacement (3, V) in cm and darkening (V,) in [0, 1] of mirrored ``folds``."""
+    """Groove displacement (3, V) in cm and darkening (V,) in [0, 1] of mirrored ``folds``.
+
+    Skin bulges beside a groove, most on its outer side, where the cheek or the temple is pushed against it.
+    """
     x, v = head.material
     height, dark = np.zeros_like(x), np.zeros_like(x)
     for lines, width, depth, (wx, wy, ww, wh) in folds:
-        if not width:
-            continue
         near = np.abs(x)
         window = bump(near, v, wx, wy, ww, wh) * head.front
-        gap = np.min([distance_to_line(near, v, line) for line in lines], axis=0)
+        found = [nearest_on_line(near, v, _smooth(line)) for line in lines]
+        gap = np.min([g for g, _ in found], axis=0)
+        right = np.take_along_axis(
+            np.stack([r for _, r in found]), np.argmin([g for g, _ in found], axis=0)[None], axis=0
+        )[0]
         groove = np.exp(-((gap / width) ** 2))
-        height -= depth * window * (groove - 0.45 * np.exp(-((gap / (2.6 * width)) ** 2)))
-        dark += window * groove * min(depth / 0.25, 1.4)
+        bulge = (0.45 + 0.35 * np.tanh(right / width)) * np.exp(-((gap / (2.8 * width)) ** 2))
+        height -= depth * window * (groove - bulge)
+        dark += window * groove * min(depth / 0.28, 1.15)
     return head.normal * height, dark
 
 
@@ -257,7 +275,7 @@ def actuate(levels: torch.Tensor, fold_gain: torch.Tensor) -> torch.Tensor:
     act = {au: a[:, i] for au, i in _AT.items()}
     pressed = torch.maximum(act["AU24"], act["AU28"]) * 0.75
     a = a.clone()
-    a[:, _AT["AU25"]] *= (1 - pressed) * (1 + 0.5 * act["AU12"])  # a smile bares the teeth
+    a[:, _AT["AU25"]] *= (1 - pressed) * (1 + 0.75 * act["AU12"])  # a smile bares the teeth
     shut = (act["AU43"] + act["AU45"]).clamp(0, 1)
     narrow = (
         0.2 * act["AU07"] + 0.08 * act["AU06"] + 0.15 * act["AU09"] + 0.06 * act["AU04"] + 0.06 * act["AU12"]

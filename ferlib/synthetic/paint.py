@@ -135,7 +135,11 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     female = 1 - people.looks["male"][p.face]
     thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / EYE_HALF) + 0.35 * p.cm
     scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
-    lash = bell((p.height - up) * scale / thick) * step(span + 0.03, 0.12) * p.skin
+    seam = torch.maximum(p.height - up, (low - p.height) * 0.8).clamp(min=0)  # where closed lids meet
+    shut = (1 - 3.0 * opened).clamp(0, 1)
+    lash = torch.maximum(bell((p.height - up) * scale / thick), shut * bell(seam / (1.25 * thick)))
+    lash = torch.maximum(lash, 0.4 * bell((p.height - low) / (0.6 * thick)))
+    lash = lash * step(span + 0.03, 0.12) * p.skin
     return colour * (1 - 0.88 * lash * (0.06 / (0.35 * p.cm + 0.06)) ** 0.3)
 
 
@@ -151,11 +155,12 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: to
     glow = (0.55 + 0.9 * bell((away - 0.33) / 0.16)) * (1 - 0.6 * ring)
     tone = people.skin.mean(1)[p.face]
     white = rgb(p.at, 0.54, 0.49, 0.465) * (0.50 + 0.5 * tone**0.3)
-    white = white * (1 - bell((side - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
+    white = 0.64 * white * (1 - bell((side - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
     body = over(white, of(people.iris, p.face) * glow, iris) * (1 - 0.93 * pupil)
     body = body * (p.light.mean(0) * 0.35 + p.light * 0.65)
     glint = dot(ball, unit(of(eye.key, p.face) - p.ray))
-    return body + 1.6 * step(glint - 0.988, 0.012 + 0.05 * p.cm) + 0.10 * glint.clamp(min=0) ** 24
+    spot = 1.1 * step(glint - 0.988, 0.012 + 0.05 * p.cm) + 0.10 * glint.clamp(min=0) ** 24
+    return body + spot * (2 * eye.opened[p.face, which] - 0.3).clamp(0, 1)  # lids that nearly meet shade it
 
 
 def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):
@@ -163,7 +168,7 @@ def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):
     wide = step(span + 0.12, 0.3) * p.skin
     deep = 1 - people.looks["epicanthus"][p.face]
     crease = bell((p.height - up - 0.10 - 0.26 * deep) / (0.085 + 0.5 * p.cm))
-    crease = crease * wide * (0.25 + 0.4 * deep) * (0.45 + 0.55 * opened.clamp(0, 1.3))
+    crease = crease * wide * (0.25 + 0.4 * deep) * (0.55 + 0.45 * opened.clamp(0, 1.3))
     rim = bell((low - p.height - 0.04) / (0.06 + 0.4 * p.cm)) * step(span, 0.2) * p.skin
     return colour * (1 - crease) * (1 - 0.8 * rgb(colour, 0.25, 0.5, 0.48) * rim)
 
@@ -254,7 +259,7 @@ def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):
     boxy = 2.2 + 4.0 * shape
     radius = ((x.abs() - 3.35).abs() / 2.75) ** boxy + (y.abs() / 2.1) ** boxy
     rim = ((radius + 1e-6) ** (1 / boxy) - 1) * 2.3
-    frame = step(0.09 + 0.13 * (shape > 0.5) - rim.abs(), p.cm)
+    frame = step(0.07 + 0.09 * (shape > 0.5) - rim.abs(), p.cm)
     nose = step(0.11 - (y - 0.75 + 0.2 * x * x).abs(), p.cm) * step(0.62 - x.abs(), p.cm)
     arm = (
         step(0.13 - (p.at[1] - root[1] - 0.2).abs(), p.cm)

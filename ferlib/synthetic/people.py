@@ -51,7 +51,7 @@ _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as i
     "mouth_forward": ((0, -7.0, 2.4, 1.4, 0, 0, 0.35, BOTH),),
     "upper_lip": ((0, -6.3, 1.9, 0.32, 0, 0.11, 0.12, UPPER),),
     "lower_lip": ((0, -7.8, 1.9, 0.36, 0, -0.13, 0.14, LOWER),),
-    "lip_corners": ((2.6, -7.0, 0.8, 0.6, 0, 0.12, 0, BOTH),),
+    "lip_corners": ((2.6, -7.0, 0.8, 0.6, 0, 0.08, 0, BOTH),),
     "sag": ((3.6, -9.4, 1.3, 1.0, 0.12, -0.25, 0.12, BOTH), (4.6, -5.4, 1.1, 1.6, -0.1, -0.1, -0.22, BOTH),
             (2.9, -1.05, 1.1, 0.3, 0, -0.02, 0.14, BOTH), (4.2, 0.9, 1.2, 0.4, 0, -0.14, 0.08, BOTH)),
 }  # fmt: skip
@@ -60,8 +60,8 @@ TRAITS = (*_SHAPE, "breadth", "depth", "face_height", "skull_height", "neck", "l
 _MALE = {
     "jaw_width": 0.95,
     "chin_height": 0.6,
-    "brow_ridge": 1.2,
-    "brow_height": -0.8,
+    "brow_ridge": 0.8,
+    "brow_height": -0.45,
     "neck": 1.0,
     "nose_tip": 0.5,
     "nose_length": 0.4,
@@ -76,6 +76,17 @@ _MALE = {
     "mouth_width": 0.3,
     "cheekbone": -0.4,
     "eye_width": -0.4,
+}
+_EVERYONE = {  # from the sculpture to the mean face of photographs (aligned on FER2013's Training faces)
+    "face_height": -1.9,
+    "mouth_height": 1.1,
+    "brow_height": -0.7,
+    "chin_height": -1.0,
+    "breadth": 0.4,
+    "fullness": 0.5,
+    "eye_spacing": 0.4,
+    "eye_width": 0.5,
+    "lid_open": 0.9,
 }
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
@@ -167,7 +178,7 @@ def draw_people(corpus: str, seed: int, index) -> People:
     old = np.clip((age - 35) / 40, 0, 1)
     traits = _draw_traits(seeds, male, ancestry, old)
     hair_style, hair_colour = _draw_hair(u, male, age, ancestry, tone)
-    beard = np.where(male & (age > 20), np.searchsorted([0.52, 0.72, 0.79, 0.88], u[7]), 0)
+    beard = np.where(male & (age > 20), np.searchsorted([0.60, 0.80, 0.85, 0.92], u[7]), 0)
     glasses = u[8] < 0.10 + 0.18 * old
     table = pd.DataFrame({"age": age.astype(int), "monk_tone": tone, "sex": np.where(male, "male", "female"),
                           "glasses": glasses, "beard": np.array(BEARDS)[beard],
@@ -175,10 +186,13 @@ def draw_people(corpus: str, seed: int, index) -> People:
                           "hair_colour": np.array(HAIR_COLOUR_NAMES)[hair_colour]})  # fmt: skip
     monk = np.array([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in MONK])
     skin = (
-        linear_rgb(monk[tone - 1]) ** 0.78
-        * np.array([0.90, 0.73, 0.64])
+        linear_rgb(monk[tone - 1]) ** 0.82
+        * np.array([0.82, 0.625, 0.53])
         * (1 + 0.03 * normals(seeds, "skin", 3))
     )
+    skin = 0.55 * skin + 0.45 * skin.mean(1, keepdims=True) * np.array(
+        [1.36, 0.90, 0.74]
+    )  # blood under the skin
     hair = linear_rgb(np.array(_HAIR_COLOURS)[hair_colour]) * np.exp(0.2 * normals(seeds, "hair", 1))
     dark_eyes = (tone > 5) | (ancestry == 1) | (u[9] < 0.4)
     iris_kind = np.where(dark_eyes, 0, 1 + np.floor(u[10] * 3).astype(int))
@@ -195,7 +209,7 @@ def draw_people(corpus: str, seed: int, index) -> People:
         "glasses": glasses,
         "glasses_shape": u[18],
         "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]),
-        "brow_thick": 0.68 + 0.4 * male + 0.5 * (u[12] - 0.5),
+        "brow_thick": 0.82 + 0.3 * male + 0.5 * (u[12] - 0.5),
         "brow_arch": u[13] - 0.35 * male,
         "lipstick": ~male * np.clip(u[14] * 2.2 - 1.2, 0, 1),
         "freckles": (tone < 5) * np.clip(u[15] * 2 - 1.2, 0, 1),
@@ -219,7 +233,8 @@ def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old:
         for name, shift in shifts.items():
             means[row, TRAITS.index(name)] = shift
     sexed = np.array([_MALE.get(name, 0.0) for name in TRAITS])
-    traits += means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
+    everyone = np.array([_EVERYONE.get(name, 0.0) for name in TRAITS])
+    traits += everyone + means[ancestry] + np.where(male, 1, -1)[:, None] * sexed
     traits[:, TRAITS.index("sag")] = 1.8 * old + 0.3 * traits[:, TRAITS.index("sag")]
     return traits
 
@@ -284,11 +299,11 @@ def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tenso
     parts = [
         (0.35, "AU01"),
         (0.35, "AU02"),
-        (0.3, "AU04"),
-        (0.55, "AU06"),
-        (0.6, "AU10"),
-        (0.6, "AU12"),
-        (0.4, "AU15"),
+        (0.25, "AU04"),
+        (0.5, "AU06"),
+        (0.4, "AU10"),
+        (0.4, "AU12"),
+        (0.35, "AU15"),
     ]
     folds = [(share, *fold(head, FOLDS[au])) for share, au in parts]
     moved = np.sum([share * moves for share, moves, _ in folds], axis=0)

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import torch
 
-from ferlib.synthetic.head import EARS, HEAD, SHOULDERS, atlas, bump, smoothstep, to_torch
 from ferlib.synthetic.hair import locks
+from ferlib.synthetic.head import EARS, SHOULDERS, atlas, bump, smoothstep, to_torch
 from ferlib.synthetic.people import People
+
 
 @dataclass(frozen=True)
 class SkinMaps:
@@ -39,15 +40,17 @@ def _noise(shape: tuple[int, int], sigma: tuple[float, float], seed: int) -> np.
 
 def _beards(side: np.ndarray, v: np.ndarray, front: np.ndarray) -> np.ndarray:
     """Where each beard of ``BEARDS`` grows, (5, V)."""
-    jaw = smoothstep(-4.6, -6.4, v + 0.28 * (4.5 - side).clip(0)) * smoothstep(-13.6, -12.4, v)
+    jaw = smoothstep(-4.2, -7.0, v + 0.28 * (4.5 - side).clip(0)) * smoothstep(-13.6, -12.4, v)
     cheek_free = smoothstep(2.4, 3.6, side + np.maximum(-6.0 - v, 0) * 2.0)
-    around_lips = 1 - smoothstep(1.16, 0.92, np.hypot(side / 2.6, (v + 7.08) / 0.9))
+    around_lips = 1 - smoothstep(1.08, 0.9, np.hypot(side / 2.7, (v + 7.1) / 0.8))
     full = jaw * np.maximum(cheek_free, smoothstep(-8.0, -8.6, v)) * around_lips
     soul = bump(side, v, 0, -8.35, 0.35, 0.4)
     moustache = (
-        smoothstep(-6.75, -6.2, v + 0.1 * side) * smoothstep(-5.0, -5.5, v) * smoothstep(3.1, 2.4, side)
+        smoothstep(-6.7, -6.1, v + 0.1 * side)
+        * smoothstep(-4.9, -5.7, v + 0.12 * side)
+        * smoothstep(3.0, 1.9, side)
     )
-    moustache = np.maximum(moustache, bump(side, v, 2.95, -6.9, 0.35, 0.7)) * around_lips
+    moustache = np.maximum(moustache * 0.92, 0.8 * bump(side, v, 2.95, -6.9, 0.35, 0.7)) * around_lips
     goatee = smoothstep(2.1, 1.5, side) * smoothstep(-8.5, -9.1, v) * smoothstep(-12.8, -12.0, v)
     goatee = np.maximum(goatee, bump(side, v, 2.6, -8.6, 0.45, 1.0)) + soul
     everything = np.clip(np.maximum(full, moustache) + soul, 0, 1)
