@@ -65,10 +65,12 @@ from ferlib.filters.tuning import (
 
 __all__ = [
     "METHODS", "OUTPUT", "PAIRS", "TUNED_AUS",
-    "Atlas", "Curves", "ExchangePlan", "Field", "Maps", "Maximised", "RegionPlan", "Regions", "Stimuli", "Tuning", "TuningPlan",
+    "Atlas", "Curves", "ExchangePlan", "Field", "Maps", "Maximised", "RegionPlan", "Regions", "Stimuli",
+    "Tuning", "TuningPlan",
     "ablated", "ablation", "attribution", "cascade", "chance_similarity", "conv_layers", "curves", "deconvnet",
     "dissect", "exchange_faces", "field_of", "guided_backprop", "hog_cells", "interactions", "iou",
     "max_activations", "maximise", "occlusion", "over_people", "randomisation_check", "rank", "receptive_field",
-    "recording", "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places", "strongest",
+    "recording", "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
+    "strongest",
     "thresholds", "tuning", "tuning_faces", "untrained", "variance_shares",
 ]  # fmt: skip
