@@ -5,3 +5,4 @@
 
 from ferlib.plots.common import *  # noqa: F403
 from ferlib.plots.filters import *  # noqa: F403
+from ferlib.plots.transfer import *  # noqa: F403
