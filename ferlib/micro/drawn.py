@@ -17,6 +17,7 @@ from ferlib import faces as crops
 from ferlib import jobs
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
+from ferlib.labels import DRAWN_AUS
 from ferlib.micro.clips import Clips
 from ferlib.synthetic import dynamics
 from ferlib.synthetic.native import casme2
@@ -53,7 +54,7 @@ def clips(labels: Sequence[str], film: Film, n_jobs: int = 1, draw: Draw = draw_
     unknown = sorted(set(labels) - set(RECIPES))
     if unknown:
         raise UsageError(f"No recipe for {', '.join(unknown)} (known: {', '.join(RECIPES)})")
-    kept = np.unique(np.linspace(0, film.n_frames - 1, film.drawn or film.n_frames).round().astype(int))
+    kept = _kept(film)
     plans = [_planned(label, i, film, kept) for i, label in enumerate(labels)]
     levels, drifts, codes, apexes = zip(*plans, strict=True)
     images = pictures(levels, drifts, film.seed, n_jobs, draw)
@@ -65,6 +66,25 @@ def clips(labels: Sequence[str], film: Film, n_jobs: int = 1, draw: Draw = draw_
     faces = FaceSet(images, pd.DataFrame(), f"synthetic-{CORPUS}", f"seed{film.seed}", True, {}, ())
     at = tuple(np.split(np.arange(n * len(kept)), n))
     return Clips(faces, table, at, tuple([kept / FPS] * n), pd.DataFrame())
+
+
+def courses(labels: Sequence[str], film: Film) -> list[pd.DataFrame]:
+    """The course of each AU that acts in the clips that :func:`clips` draws: a row a frame, levels in [0, 5].
+
+    Of a one-sided AU the side that acts.
+    """
+    made = []
+    for i, label in enumerate(labels):
+        levels = _planned(label, i, film, _kept(film))[0].max(axis=2)  # (T, U)
+        acting = np.flatnonzero(levels.max(axis=0) > 0)
+        names = [f"AU {int(DRAWN_AUS[u][2:])}" for u in acting]
+        made.append(pd.DataFrame(levels[:, acting], columns=names))
+    return made
+
+
+def _kept(film: Film) -> np.ndarray:
+    """Positions of the frames that are drawn."""
+    return np.unique(np.linspace(0, film.n_frames - 1, film.drawn or film.n_frames).round().astype(int))
 
 
 def _planned(label: str, i: int, film: Film, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, str, int]:
