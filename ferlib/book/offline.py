@@ -1,7 +1,8 @@
-"""A Sphinx extension that keeps the pages to themselves: they ask no other machine for anything.
+"""A Sphinx extension that keeps the pages to themselves, and sound for those who hear them.
 
 Equations are written as MathML, which every current browser draws without a script; the translator is the one
 that docutils ships.  Thebe, which would fetch code to run cells in the page, is left out.
+Roles that docutils gives to a bibliography and that do not fit together are taken away.
 """
 
 from __future__ import annotations
@@ -30,6 +31,19 @@ def block(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+REPAIRS = (
+    ('<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (' role="doc-biblioentry"', ""),
+    ("<th></th>", "<td></td>"),  # the corner of a table heads nothing
+)
+
+
+def repaired(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mend the markup of a page (event ``html-page-context``)."""
+    for wrong, right in REPAIRS:
+        context["body"] = context.get("body", "").replace(wrong, right)
+
+
 def without_thebe(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop thebe's scripts from a page (event ``html-page-context``)."""
     scripts = context.get("script_files", [])
@@ -39,5 +53,6 @@ def without_thebe(app: Any, page: str, template: str, context: dict[str, Any], d
 def setup(app: Any) -> dict[str, Any]:
     """Register the renderer ``mathml`` (``html_math_renderer: mathml``) and the last word on scripts."""
     app.connect("html-page-context", without_thebe, priority=990)
+    app.connect("html-page-context", repaired)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

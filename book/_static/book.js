@@ -1,0 +1,9 @@
+// What scrolls in itself can be reached and scrolled with the keyboard.
+function reach() {
+  for (const box of document.querySelectorAll(".bd-article table, .bd-article pre, .bd-article math")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("load", reach);
+addEventListener("resize", reach);
