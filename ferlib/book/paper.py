@@ -50,5 +50,10 @@ REPORTED: dict[str, Reported] = {
     "micro_accuracy": _paper(0.5947, None, "accuracy on CASME II, one subject left out"),
     "micro_lbptop": _paper(0.4412, None, "the same with LBP-TOP"),
     "micro_lbptop_magnified": _paper(0.5191, None, "the same with LBP-TOP and adaptive magnification"),
+    "micro_authors": Reported(
+        0.6341, None, "accuracy of the authors of CASME II with LBP-TOP, one subject left out", "yan2014casme2"
+    ),
+    "megc_uf1": Reported(0.588, None, "UF1 of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
+    "megc_uar": Reported(0.579, None, "UAR of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
 }
 """What the pages quote, by the key that they glue."""
