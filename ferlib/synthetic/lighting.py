@@ -61,9 +61,12 @@ def shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch.
     buffer.scatter_reduce_(0, flat.reshape(-1), seen[:, 2].reshape(-1), "amax")
     depth = F.max_pool2d(buffer.reshape(n, 1, cells, cells), 3, 1, 1)
     depth = F.avg_pool2d(depth, 3, 1, 1)
-    above = F.grid_sample(depth, place.transpose(1, 2)[:, None], align_corners=False, padding_mode="border")[
-        :, 0, 0
-    ]
+    above = F.grid_sample(
+        depth,
+        place.transpose(1, 2)[:, None],
+        align_corners=False,
+        padding_mode="border",
+    )[:, 0, 0]
     lit = 1 - ((above - seen[:, 2] - 1.0) * 0.8).clamp(0, 1)
     lit = F.avg_pool2d(lit.reshape(n, 1, *small), 5, 1, 2, count_include_pad=False)
     return F.interpolate(lit, size=grid, mode="bilinear", align_corners=False).reshape(n, -1)
@@ -116,14 +119,15 @@ def irradiance(normal, s: Setting, hollow, lit):
     ) * tinted
 
 
-def sheen(normal, ray, s: Setting, light, hollow, lit, hairy, grain, across):
-    """Highlights (3, N, P): oily skin, hair, and a rim against the backdrop."""
+def sheen(normal, ray, s: Setting, light, hollow, lit, hairy, grain, across, albedo):
+    """Highlights (3, N, P): oily skin, less of it on dark skin and in beards, hair, and a rim against the backdrop."""
     shine = dot(normal, unit(s.key - ray)).clamp(min=0)
-    fresnel = (1 + dot(normal, ray)).clamp(0, 1) ** 4
+    fresnel = (1 - dot(normal, ray).abs()).clamp(0, 1) ** 4
     wide = shine**12
     narrow = wide**4
     oily = 0.5 + 0.9 * torch.exp(-((across / 1.6) ** 2))
-    gloss = (0.022 * wide + 0.05 * narrow * oily) * (1 - hairy)
+    pale = 0.25 + 0.75 * (albedo.mean(0) / 0.35).clamp(max=1)
+    gloss = (0.022 * wide + 0.05 * narrow * oily) * (1 - hairy) * pale
     band = (1 + 0.7 * grain).clamp(0, 3) * (0.03 * wide + 0.015 * narrow) * hairy
-    rim = 0.16 * fresnel * s.rim * hollow
+    rim = 0.16 * fresnel * s.rim * hollow * (0.4 + 0.6 * dot(s.up, normal)).clamp(0.2, 1) * pale
     return s.key_rgb * ((gloss + band) * lit) + rim * (s.ambient + light)

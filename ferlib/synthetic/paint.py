@@ -10,7 +10,14 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ferlib.synthetic.head import EYE, EYE_HALF, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
+from ferlib.synthetic.head import (
+    EYE,
+    EYE_HALF,
+    EYE_RADIUS,
+    LIP_LINE,
+    LIP_STRIP,
+    MOUTH_HALF,
+)
 from ferlib.synthetic.people import People
 
 
@@ -126,12 +133,12 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     inside = step(under, soft) * step(above, soft) * step(span, 0.04) * p.skin * (opened * 6).clamp(0, 1)
     body = _eyeball(p, people, eye, which, side)
     depth = (under * opened).clamp(min=0)
-    shade = (1 - 0.60 * torch.exp(-depth / 0.15)) * (
+    shade = (1 - 0.66 * torch.exp(-depth / 0.18)) * (
         1 - 0.3 * torch.exp(-(above * opened).clamp(min=0) / 0.1)
     )
     shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / EYE_HALF) ** 3)
     colour = _lid_skin(colour, p, people, up, low, opened, span)
-    colour = over(colour, body * shade, inside)
+    colour = over(colour, body * shade * (0.55 + 0.5 * opened.clamp(0, 0.9)), inside)
     female = 1 - people.looks["male"][p.face]
     thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / EYE_HALF) + 0.35 * p.cm
     scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
@@ -208,7 +215,7 @@ def mouth(colour, p: Pixels, m: Mouth):
     x = p.across.abs() / MOUTH_HALF
     tall = m.gap[p.face] * (1 - x * x).clamp(min=0.003).sqrt()
     inside = step(1 - t.abs(), 2 * p.cm / (tall + 0.3 * p.cm)) * step(1 - x, 0.02) * p.skin
-    inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1) * (m.opened[p.face] * 12).clamp(0, 1)
+    inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1) * (m.opened[p.face] * 12 - 0.6).clamp(0, 1)
     shade = 0.5 + 0.5 * step(tall * (1 - t.abs()) - 0.02, 0.2)
     return over(colour, _inside_mouth(p, m) * shade, inside)
 
@@ -219,7 +226,10 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     back = (centre[2] - 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - centre[0]
     y = p.at[1] + back * p.ray[1] - centre[1]
-    edge_up, edge_low = -0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x
+    edge_up, edge_low = (
+        -0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x,
+        -0.5 - jaw * 0.93 + 0.04 * x * x,
+    )
     wide = (1 - (x / 2.75) ** 2).clamp(0, 1)
     upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.15 - y, 0.15 + p.cm)
     lower = step(edge_low - y, 0.06 + p.cm) * step(y - edge_low + 0.75, 0.15 + p.cm)

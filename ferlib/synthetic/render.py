@@ -112,7 +112,11 @@ def deform(
     coefficients = actuate(levels, people.looks["fold_gain"])
     at = rest + coefficients @ muscles.moves
     n = len(people)
-    return at.reshape(n, 3, -1), rest.reshape(n, 3, -1), coefficients @ muscles.dark + old * dark
+    return (
+        at.reshape(n, 3, -1),
+        rest.reshape(n, 3, -1),
+        coefficients @ muscles.dark + old * dark,
+    )
 
 
 def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: int) -> _Surface:
@@ -144,14 +148,30 @@ def _paint(
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
     normal = lighting.normals(surface.at, grid)
-    hollow, lit = lighting.hollows(surface.at, normal, grid), lighting.shadow(surface.at, key, grid)
+    hollow, lit = (
+        lighting.hollows(surface.at, normal, grid),
+        lighting.shadow(surface.at, key, grid),
+    )
     fixed = to_torch(head.material).expand(n, -1, -1)
     grain = hair.locks(people, cols)[:, None]
     sheet = torch.cat(
-        [surface.at, normal, surface.albedo, hollow[:, None], lit[:, None], surface.cover[:, None], fixed, grain], 1
+        [
+            surface.at,
+            normal,
+            surface.albedo,
+            hollow[:, None],
+            lit[:, None],
+            surface.cover[:, None],
+            fixed,
+            grain,
+        ],
+        1,
     )
     sampled = F.grid_sample(
-        sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
+        sheet.reshape(n, -1, *grid),
+        place[:, None],
+        align_corners=True,
+        padding_mode="border",
     )
     got = sampled[:, :, 0].transpose(0, 1).contiguous()
     part = torch.as_tensor(head.part, dtype=torch.float32)[point]
@@ -171,7 +191,7 @@ def _shade(
     ray = paint.unit(at - s.eye)
     hairy = torch.where(part == CURTAIN, 1.0, cover.clamp(0, 1))
     light = lighting.irradiance(normal, s, hollow, lit)
-    gloss = lighting.sheen(normal, ray, s, light, hollow, lit, hairy, grain, across)
+    gloss = lighting.sheen(normal, ray, s, light, hollow, lit, hairy, grain, across, albedo)
     colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
     bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
     front = (at[2] > -8) & (height > -8.6) & (height < 3.7)  # every feature lies here
@@ -199,20 +219,44 @@ def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge)
     """Paints all features over the lit skin, in place."""
     side, near = p.across.abs(), p.skin > 0.02
     paint.paint_near(
-        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people
+        colour,
+        p,
+        near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3),
+        paint.lips,
+        people,
     )
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
     paint.paint_near(
-        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth
+        colour,
+        p,
+        near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12),
+        paint.mouth,
+        mouth,
     )
     paint.paint_near(
-        colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes
+        colour,
+        p,
+        near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1),
+        paint.eyes,
+        people,
+        eyes,
     )
     paint.paint_near(
-        colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people
+        colour,
+        p,
+        near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0),
+        paint.brows,
+        people,
     )
     wears = people.looks["glasses"][p.face] > 0
-    paint.paint_near(colour, p, wears & (p.height > -4) & (p.height < 3.5), paint.glasses, people, bridge)
+    paint.paint_near(
+        colour,
+        p,
+        wears & (p.height > -4) & (p.height < 3.5),
+        paint.glasses,
+        people,
+        bridge,
+    )
 
 
 def _features(levels, people, scenes, skin_at, rest, key, cols):

@@ -84,7 +84,13 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     return SkinMaps(**{name: to_torch(values, device) for name, values in maps.items()})
 
 
-def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols: int, device: str = "cpu"):
+def surface_colour(
+    people: People,
+    cover: torch.Tensor,
+    dark: torch.Tensor,
+    cols: int,
+    device: str = "cpu",
+):
     """Albedo (N, 3, V), linear, of skin, hair and clothes; ``dark`` (N, V) are folds, ``cover`` (N, V) is hair."""
     head, maps = atlas(cols), skin_maps(cols, device)
     look = lambda name: people.looks[name][:, None]  # noqa: E731
@@ -95,7 +101,7 @@ def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols
     shade = (
         1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles
     ).clamp(0.3, 1.3)
-    shade = shade * (1 - 0.55 * dark.clamp(0, 1.3))
+    shade = shade * (1 - 0.45 * dark.clamp(0, 1.3))
     skin = people.skin[:, :, None] * shade[:, None]
     blush = torch.stack([0.03 * redness + 0.04 * dark, -0.20 * redness, -0.20 * redness], 1)
     skin = skin * (1 + blush)
