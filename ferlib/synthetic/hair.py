@@ -48,12 +48,7 @@ def _along(turns: np.ndarray, radius: np.ndarray, width: float, length: float, s
     table = cv2.GaussianBlur(table, (0, 0), sigmaX=0.6, sigmaY=0.6)
     row, col = radius / width, turns * 12.0 / length
     found = cv2.remap(
-        table,
-        col.astype(np.float32),
-        row.astype(np.float32),
-        cv2.INTER_LINEAR,
-        None,
-        cv2.BORDER_WRAP,
+        table, col.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, None, cv2.BORDER_WRAP
     )
     return (found - found.mean()) / found.std()
 
@@ -83,10 +78,7 @@ def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
             clumps.append(_isotropic(shape, 1.7 * size, 15 + i))
             continue
         turn, radius = fields[name]
-        turn, radius = (
-            np.where(sheets, v / 8.0, turn),
-            np.where(sheets, 7.5 * turned, radius),
-        )
+        turn, radius = (np.where(sheets, v / 8.0, turn), np.where(sheets, 7.5 * turned, radius))
         radius = radius + 0.25 * np.sin(3 * turn + 0.8 * radius)
         fine = 0.8 * _along(turn, radius, grain, 5.0, 31) + 0.6 * _along(turn, radius, 2.5 * grain, 8.0, 32)
         strands.append(fine)
@@ -134,10 +126,7 @@ def locks(people: People, cols: int, device: str = "cpu") -> torch.Tensor:
 def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """Cover (N, V) in [0, 1] of hair on the atlas and its thickness (N, V) in cm above the skin."""
     head, maps, flow = atlas(cols), hair_maps(cols, device), _flow(people)
-    v, part = (
-        to_torch(head.material[1], device),
-        torch.as_tensor(head.part, device=device),
-    )
+    v, part = (to_torch(head.material[1], device), torch.as_tensor(head.part, device=device))
     numbers = torch.tensor([_STYLE[s][:-1] for s in HAIR_STYLES], device=device)
     style = numbers[people.looks["hair_style"].long()]
     top, sides, recede, fringe, rough, dense = (c[:, None] for c in style.unbind(1))

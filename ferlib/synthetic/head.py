@@ -81,15 +81,7 @@ _JAW_LINE = _profile([(0, -11.75), (0.5, -11.4), (0.85, -10.3), (1.15, -8.9), (1
 _NOSE_HEIGHT = _profile([(2.2, 0), (1.2, 0.12), (0.6, 0.36), (0, 0.6), (-1, 0.98), (-2, 1.4), (-3, 1.85), (-3.5, 2.05),
                          (-3.9, 2.08), (-4.25, 1.8), (-4.55, 1.25), (-4.8, 0.6), (-5.1, 0)], blur=0.25)  # fmt: skip
 _NOSE_WIDTH = _profile(
-    [
-        (1.5, 0.9),
-        (0, 0.7),
-        (-1.5, 0.84),
-        (-3, 1.0),
-        (-3.8, 0.98),
-        (-4.3, 0.8),
-        (-4.8, 0.6),
-    ]
+    [(1.5, 0.9), (0, 0.7), (-1.5, 0.84), (-3, 1.0), (-3.8, 0.98), (-4.3, 0.8), (-4.8, 0.6)]
 )
 _SIDE = -8.0  # z of the head's widest plane
 
@@ -143,15 +135,8 @@ def _loft(theta: np.ndarray, v: np.ndarray) -> np.ndarray:
     front = _SIDE + (_FRONT(np.minimum(v, 3)) - _SIDE) * dome
     back = _SIDE + (_BACK(np.minimum(v, 3)) - _SIDE) * dome
     x = _HALF_WIDTH(np.minimum(v, 3)) * dome * sin
-    z = np.where(
-        cos > 0,
-        _SIDE + (front - _SIDE) * np.abs(cos) ** 1.04,
-        _SIDE + (_SIDE - back) * cos,
-    )
-    jaw, soft = (
-        _JAW_LINE(np.abs(theta)),
-        0.45 + 1.3 * smoothstep(1.2, 2.0, np.abs(theta)),
-    )
+    z = np.where(cos > 0, _SIDE + (front - _SIDE) * np.abs(cos) ** 1.04, _SIDE + (_SIDE - back) * cos)
+    jaw, soft = (_JAW_LINE(np.abs(theta)), 0.45 + 1.3 * smoothstep(1.2, 2.0, np.abs(theta)))
     neck = smoothstep(jaw + 0.25 * soft, jaw - 1.1 * soft, v)
     middle = 0.5 * (_NECK_FRONT(v) - 12.4)
     neck_z = middle + 0.5 * (_NECK_FRONT(v) + 12.4) * cos
@@ -241,12 +226,7 @@ def _ear_sheet(rows: int, cols: int):
     if cols % 2:
         rest = np.concatenate([rest, rest[:, :, -1:]], axis=2)
     theta = np.sign(rest[0]) * 1.6
-    return (
-        rest,
-        np.stack([rest[0] + np.sign(rest[0]) * 1.5, rest[1]]),
-        theta,
-        0 * theta + 0.0,
-    )
+    return (rest, np.stack([rest[0] + np.sign(rest[0]) * 1.5, rest[1]]), theta, 0 * theta + 0.0)
 
 
 def grid_normals(points: np.ndarray) -> np.ndarray:

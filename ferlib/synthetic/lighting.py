@@ -61,12 +61,9 @@ def shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch.
     buffer.scatter_reduce_(0, flat.reshape(-1), seen[:, 2].reshape(-1), "amax")
     depth = F.max_pool2d(buffer.reshape(n, 1, cells, cells), 3, 1, 1)
     depth = F.avg_pool2d(depth, 3, 1, 1)
-    above = F.grid_sample(
-        depth,
-        place.transpose(1, 2)[:, None],
-        align_corners=False,
-        padding_mode="border",
-    )[:, 0, 0]
+    above = F.grid_sample(depth, place.transpose(1, 2)[:, None], align_corners=False, padding_mode="border")[
+        :, 0, 0
+    ]
     lit = 1 - ((above - seen[:, 2] - 1.0) * 0.8).clamp(0, 1)
     lit = F.avg_pool2d(lit.reshape(n, 1, *small), 5, 1, 2, count_include_pad=False)
     return F.interpolate(lit, size=grid, mode="bilinear", align_corners=False).reshape(n, -1)

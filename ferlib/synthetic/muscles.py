@@ -35,7 +35,8 @@ BOTH, UPPER, LOWER = "both", "upper", "lower"
 PULLS: dict[str, tuple] = {  # across, height, widths, push (x, y, z), lip
     "AU01": ((1.55, 2.2, 1.25, 1.3, 0.05, 0.8, 0.12, BOTH), (1.3, 4.5, 1.6, 1.6, 0, 0.35, 0.1, BOTH),
              (2.0, 0.9, 0.9, 0.4, 0, 0.22, -0.05, BOTH)),
-    "AU02": ((4.0, 2.1, 1.45, 1.3, 0.05, 0.74, 0.1, BOTH), (1.6, 2.1, 1.1, 1.0, 0, 0.16, 0.04, BOTH), (4.0, 4.6, 1.8, 1.6, 0, 0.35, 0.05, BOTH),
+    "AU02": ((4.0, 2.1, 1.45, 1.3, 0.05, 0.74, 0.1, BOTH), (1.6, 2.1, 1.1, 1.0, 0, 0.16, 0.04, BOTH),
+             (4.0, 4.6, 1.8, 1.6, 0, 0.35, 0.05, BOTH),
              (4.0, 0.9, 0.9, 0.45, 0, 0.28, -0.05, BOTH)),
     "AU04": ((1.35, 1.9, 1.15, 0.95, -0.42, -0.52, 0.15, BOTH), (3.6, 1.9, 1.5, 0.9, -0.28, -0.34, 0.08, BOTH),
              (2.4, 0.85, 1.3, 0.35, -0.1, -0.16, 0.12, BOTH), (1.0, 2.2, 0.4, 0.6, 0, 0, 0.2, BOTH)),
@@ -192,9 +193,7 @@ def fold(head: Atlas, folds) -> tuple[np.ndarray, np.ndarray]:
         found = [nearest_on_line(near, v, _smooth(line)) for line in lines]
         gap = np.min([g for g, _ in found], axis=0)
         right = np.take_along_axis(
-            np.stack([r for _, r in found]),
-            np.argmin([g for g, _ in found], axis=0)[None],
-            axis=0,
+            np.stack([r for _, r in found]), np.argmin([g for g, _ in found], axis=0)[None], axis=0
         )[0]
         groove = np.exp(-((gap / width) ** 2))
         bulge = (0.45 + 0.35 * np.tanh(right / width)) * np.exp(-((gap / (2.8 * width)) ** 2))
@@ -210,11 +209,7 @@ def jaw_field(head: Atlas) -> np.ndarray:
     lower = _lip_weights(side, v)[LOWER]
     cheek = smoothstep(-4.0, -9.0, v)
     lens = np.sqrt(np.clip(1 - (side / MOUTH_HALF) ** 2, 0, 1))
-    weight = np.where(
-        v > LIP_LINE - 0.4,
-        lens * lower + (1 - lens) * cheek,
-        np.maximum(cheek, lens * lower),
-    )
+    weight = np.where(v > LIP_LINE - 0.4, lens * lower + (1 - lens) * cheek, np.maximum(cheek, lens * lower))
     weight = weight * smoothstep(-14.5, -11.6, v) * head.front
     hinge = np.array([0.0, -2.5, -7.5])[:, None]
     arm = head.rest - hinge
@@ -264,8 +259,7 @@ def muscle_basis(cols: int, device: str = "cpu") -> MuscleBasis:
     moves += [lid * half for lid in lids for half in halves] + [jaw_field(head)]
     dark = [none] * (2 * len(pulls)) + [d * half for _, d in folds for half in halves] + [none] * 5
     return MuscleBasis(
-        to_torch(np.stack(moves).reshape(len(moves), -1), device),
-        to_torch(np.stack(dark), device),
+        to_torch(np.stack(moves).reshape(len(moves), -1), device), to_torch(np.stack(dark), device)
     )
 
 

@@ -10,14 +10,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ferlib.synthetic.head import (
-    EYE,
-    EYE_HALF,
-    EYE_RADIUS,
-    LIP_LINE,
-    LIP_STRIP,
-    MOUTH_HALF,
-)
+from ferlib.synthetic.head import EYE, EYE_HALF, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
 from ferlib.synthetic.people import People
 
 
@@ -226,10 +219,7 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     back = (centre[2] - 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - centre[0]
     y = p.at[1] + back * p.ray[1] - centre[1]
-    edge_up, edge_low = (
-        -0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x,
-        -0.5 - jaw * 0.93 + 0.04 * x * x,
-    )
+    edge_up, edge_low = (-0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x)
     wide = (1 - (x / 2.75) ** 2).clamp(0, 1)
     upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.15 - y, 0.15 + p.cm)
     lower = step(edge_low - y, 0.06 + p.cm) * step(y - edge_low + 0.75, 0.15 + p.cm)

@@ -14,56 +14,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ferlib.synthetic.head import (
-    CURTAIN,
-    EARS,
-    HEAD,
-    SHOULDERS,
-    atlas,
-    bump,
-    smoothstep,
-    to_torch,
-)
+from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, smoothstep, to_torch
 from ferlib.synthetic.muscles import BOTH, FOLDS, LOWER, UPPER, fold, pull
 
-MONK = (
-    "f6ede4",
-    "f3e7db",
-    "f7ead0",
-    "eadaba",
-    "d7bd96",
-    "a07e56",
-    "825c43",
-    "604134",
-    "3a312a",
-    "292420",
-)
+MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
 """sRGB of the ten Monk skin tones (Monk 2022)."""
 
-HAIR_STYLES = (
-    "short",
-    "cropped",
-    "receding",
-    "bald",
-    "fringe",
-    "long",
-    "bun",
-    "curly",
-    "afro",
-)
+HAIR_STYLES = ("short", "cropped", "receding", "bald", "fringe", "long", "bun", "curly", "afro")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 _HAIR_COLOURS = ((20, 16, 14), (48, 32, 24), (84, 56, 36), (128, 92, 58), (176, 140, 92), (132, 62, 34),
                  (150, 148, 146),                 (215, 212, 208))  # fmt: skip
-HAIR_COLOUR_NAMES = (
-    "black",
-    "dark brown",
-    "brown",
-    "light brown",
-    "blond",
-    "red",
-    "grey",
-    "white",
-)
+HAIR_COLOUR_NAMES = ("black", "dark brown", "brown", "light brown", "blond", "red", "grey", "white")
 
 _SHAPE: dict[str, tuple] = {  # one standard deviation of each trait: pulls as in muscles.PULLS
     "jaw_width": ((5.2, -8.3, 1.8, 2.2, 0.38, 0, 0.1, BOTH), (2.5, -10.6, 1.2, 1.0, 0.22, 0, 0, BOTH)),
@@ -136,13 +97,7 @@ _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes ov
      "nose_tip": -0.3,     "mouth_width": 0.5},
     {"nose_width": 0.6, "cheekbone": 0.5, "bridge_height": 0.1, "lower_lip": 0.4},
 )  # fmt: skip
-_TONES = (
-    (1, 4),
-    (3, 6),
-    (4, 7),
-    (7, 10),
-    (4, 8),
-)  # Monk tones of each ancestry, both ends included
+_TONES = ((1, 4), (3, 6), (4, 7), (7, 10), (4, 8))  # Monk tones of each ancestry, both ends included
 
 
 def seeds_of(corpus: str, seed: int, index) -> np.ndarray:
@@ -267,13 +222,7 @@ def draw_people(corpus: str, seed: int, index) -> People:
     floats = {k: torch.as_tensor(np.asarray(v, np.float32)) for k, v in looks.items()}
     as32 = lambda a: torch.as_tensor(np.clip(a, 0.004, 1).astype(np.float32))  # noqa: E731
     return People(
-        seeds,
-        torch.as_tensor(traits.astype(np.float32)),
-        as32(skin),
-        as32(hair),
-        as32(iris),
-        floats,
-        table,
+        seeds, torch.as_tensor(traits.astype(np.float32)), as32(skin), as32(hair), as32(iris), floats, table
     )
 
 
@@ -291,28 +240,16 @@ def _draw_traits(seeds: np.ndarray, male: np.ndarray, ancestry: np.ndarray, old:
     return traits
 
 
-def _draw_hair(
-    u: np.ndarray,
-    male: np.ndarray,
-    age: np.ndarray,
-    ancestry: np.ndarray,
-    tone: np.ndarray,
-):
+def _draw_hair(u: np.ndarray, male: np.ndarray, age: np.ndarray, ancestry: np.ndarray, tone: np.ndarray):
     """Style and colour indices, (N,) int each, by sex, age and ancestry."""
     old = np.clip((age - 30) / 45, 0, 1)
     style_m = np.searchsorted([0.48, 0.70, 0.72, 0.86], u[4])
-    style_m = np.where(
-        u[5] < 0.45 * old,
-        np.where(u[4] < 0.6, 2, 3),
-        np.array([0, 1, 2, 3, 4])[style_m],
-    )
+    style_m = np.where(u[5] < 0.45 * old, np.where(u[4] < 0.6, 2, 3), np.array([0, 1, 2, 3, 4])[style_m])
     style_m = np.where(style_m == 4, np.select([u[5] < 0.4, u[5] < 0.85], [7, 0], 4), style_m)
     style_f = np.array([5, 6, 4, 7, 0])[np.searchsorted([0.45, 0.68, 0.82, 0.94], u[4])]
     style = np.where(male, style_m, style_f)
     style = np.where(
-        (ancestry == 3) & np.isin(style, (0, 5, 4)) & (u[5] < 0.7),
-        np.where(u[5] < 0.35, 8, 1),
-        style,
+        (ancestry == 3) & np.isin(style, (0, 5, 4)) & (u[5] < 0.7), np.where(u[5] < 0.35, 8, 1), style
     )
     dark = np.searchsorted([0.6, 0.92], u[6])
     light = np.searchsorted([0.1, 0.35, 0.6, 0.78, 0.93], u[6])

@@ -112,11 +112,7 @@ def deform(
     coefficients = actuate(levels, people.looks["fold_gain"])
     at = rest + coefficients @ muscles.moves
     n = len(people)
-    return (
-        at.reshape(n, 3, -1),
-        rest.reshape(n, 3, -1),
-        coefficients @ muscles.dark + old * dark,
-    )
+    return (at.reshape(n, 3, -1), rest.reshape(n, 3, -1), coefficients @ muscles.dark + old * dark)
 
 
 def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: int) -> _Surface:
@@ -148,10 +144,7 @@ def _paint(
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
     normal = lighting.normals(surface.at, grid)
-    hollow, lit = (
-        lighting.hollows(surface.at, normal, grid),
-        lighting.shadow(surface.at, key, grid),
-    )
+    hollow, lit = (lighting.hollows(surface.at, normal, grid), lighting.shadow(surface.at, key, grid))
     fixed = to_torch(head.material).expand(n, -1, -1)
     grain = hair.locks(people, cols)[:, None]
     sheet = torch.cat(
@@ -168,10 +161,7 @@ def _paint(
         1,
     )
     sampled = F.grid_sample(
-        sheet.reshape(n, -1, *grid),
-        place[:, None],
-        align_corners=True,
-        padding_mode="border",
+        sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
     )
     got = sampled[:, :, 0].transpose(0, 1).contiguous()
     part = torch.as_tensor(head.part, dtype=torch.float32)[point]
@@ -219,44 +209,20 @@ def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge)
     """Paints all features over the lit skin, in place."""
     side, near = p.across.abs(), p.skin > 0.02
     paint.paint_near(
-        colour,
-        p,
-        near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3),
-        paint.lips,
-        people,
+        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people
     )
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
     paint.paint_near(
-        colour,
-        p,
-        near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12),
-        paint.mouth,
-        mouth,
+        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth
     )
     paint.paint_near(
-        colour,
-        p,
-        near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1),
-        paint.eyes,
-        people,
-        eyes,
+        colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes
     )
     paint.paint_near(
-        colour,
-        p,
-        near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0),
-        paint.brows,
-        people,
+        colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people
     )
     wears = people.looks["glasses"][p.face] > 0
-    paint.paint_near(
-        colour,
-        p,
-        wears & (p.height > -4) & (p.height < 3.5),
-        paint.glasses,
-        people,
-        bridge,
-    )
+    paint.paint_near(colour, p, wears & (p.height > -4) & (p.height < 3.5), paint.glasses, people, bridge)
 
 
 def _features(levels, people, scenes, skin_at, rest, key, cols):

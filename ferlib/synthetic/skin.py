@@ -84,13 +84,7 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     return SkinMaps(**{name: to_torch(values, device) for name, values in maps.items()})
 
 
-def surface_colour(
-    people: People,
-    cover: torch.Tensor,
-    dark: torch.Tensor,
-    cols: int,
-    device: str = "cpu",
-):
+def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols: int, device: str = "cpu"):
     """Albedo (N, 3, V), linear, of skin, hair and clothes; ``dark`` (N, V) are folds, ``cover`` (N, V) is hair."""
     head, maps = atlas(cols), skin_maps(cols, device)
     look = lambda name: people.looks[name][:, None]  # noqa: E731
