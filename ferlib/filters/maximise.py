@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ferlib.filters.record import device_of, evaluating, hooked, relu_of
 
 STEP = 0.05
+CONTRAST = 50.0  # standard deviation of a picture in grey levels, about that of a face
 JITTER_PX, SCALE, TURN_DEG = 2.0, 0.08, 8.0  # spreads of the transforms, for faces of 48 pixels
 
 
@@ -35,8 +36,9 @@ def maximise(
 ) -> Maximised:
     """Climb from noise towards what excites ``filters`` (B,) of ``layer`` (Olah et al. 2017, "Feature visualization").
 
-    A picture is its Fourier coefficients, with less step for fine detail, and every step is taken on a
-    shifted, scaled and turned copy, so that no pattern wins that one pixel's shift destroys.
+    A picture is its Fourier coefficients, with less step for fine detail, brought to the contrast of a face, so
+    that it wins by its shapes and not by black and white.  Every step is taken on a shifted, scaled and turned
+    copy, so that no pattern wins that one pixel's shift destroys.  Fifty steps are enough.
     size : pixels, as the network takes.
     """
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -93,11 +95,14 @@ def _score(
 
 
 def _picture(spectrum: torch.Tensor, size: int) -> torch.Tensor:
-    """Coefficients (B, size, size // 2 + 1, 2) -> grey levels (B, 1, size, size) in [0, 255]."""
+    """Coefficients (B, size, size // 2 + 1, 2) -> grey levels (B, 1, size, size) in (0, 255)."""
     rows, columns = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None]
     gain = (1 / (rows**2 + columns**2).sqrt().clamp(min=1 / size)).to(spectrum.device)
     waves = torch.view_as_complex(spectrum.contiguous()) * gain
-    return 255 * torch.sigmoid(torch.fft.irfft2(waves, s=(size, size), norm="ortho"))[:, None]
+    light = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
+    light = light - light.mean(dim=(1, 2), keepdim=True)
+    light = CONTRAST * light / light.std(dim=(1, 2), keepdim=True)
+    return (127.5 + 127.5 * torch.tanh(light / 127.5))[:, None]
 
 
 def _transformed(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
