@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
-from ferlib.synthetic import writers
+from ferlib.synthetic import hair, skin, writers
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import ckplus_combinations, draw_expressions
-from ferlib.synthetic.head import HEAD, atlas
+from ferlib.synthetic.head import EYE, HEAD, LIP_LINE, atlas
+from ferlib.synthetic.muscles import actuate, muscle_basis
 from ferlib.synthetic.people import draw_people
-from ferlib.synthetic.render import deform, draw_faces
+from ferlib.synthetic.render import draw_faces
 
 UPPER_FACE = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU43", "AU45")
 
@@ -100,8 +101,8 @@ def test_left_and_right_mirror_each_other(au):
     rows = int((head.part == HEAD).sum()) // head.cols
 
     def moved(levels):
-        at, rest, _ = deform(person, levels, 64)
-        return (at - rest)[0, :, : rows * head.cols].reshape(3, rows, head.cols)
+        moves = actuate(levels, person.looks["fold_gain"]) @ muscle_basis(64).moves
+        return moves.reshape(3, -1)[:, : rows * head.cols].reshape(3, rows, head.cols)
 
     mirrored = moved(right).flip(-1) * torch.tensor([-1.0, 1.0, 1.0])[:, None, None]
     torch.testing.assert_close(moved(left), mirrored, atol=2e-3, rtol=0)
@@ -109,6 +110,35 @@ def test_left_and_right_mirror_each_other(au):
         moved(left)[1, :, head.cols // 2 + 4 :].abs().max()
         > 5 * moved(left)[1, :, : head.cols // 2 - 4].abs().max()
     )
+
+
+def test_hair_leaves_eyes_nose_and_mouth_bare_and_covers_the_crown():
+    people, head = draw_people("test", 4, np.arange(200)), atlas(64)
+    cover, thick = hair.hair_cover(people, 64)
+    side, height = np.abs(head.material[0]), head.material[1]
+    features = (head.part == HEAD) & (side < EYE[0] + 1.5) & (height < 1.0) & (height > -9.0)
+    assert cover[:, features].max() < 0.05
+    haired = (people.table["hair"] != "bald").to_numpy()
+    crown = (head.part == HEAD) & (height > 10.0)
+    assert cover[haired][:, crown].min() > 0.6
+    assert not cover[~haired][:, crown].any()
+    assert (thick >= 0).all()
+
+
+def test_hair_with_a_parting_on_the_other_side_is_the_mirror_image():
+    maps, head = hair.hair_maps(64), atlas(64)
+    left, right = (maps.clumps[hair._FLOWS.index(side)].reshape(head.rows, head.cols) for side in ("left", "right"))
+    rows = int((head.part == HEAD).sum()) // head.cols
+    top = slice(2, rows // 3)
+    assert np.corrcoef(left[top].ravel(), right[top].flip(-1).ravel())[0, 1] > 0.95
+    assert np.corrcoef(left[top].ravel(), right[top].ravel())[0, 1] < 0.5
+
+
+def test_beards_leave_the_red_of_the_lips_bare():
+    head = atlas(160)
+    side, height = np.abs(head.material[0]), head.material[1]
+    red = (side < 2.0) & (height < LIP_LINE + 0.35) & (height > LIP_LINE - 0.5) & (head.front > 0.9)
+    assert skin.skin_maps(160).beard[:, red].max() < 0.1
 
 
 def test_intensity_grows_from_a_to_e():

@@ -187,12 +187,12 @@ def rotation(scene: Scene) -> torch.Tensor:
 def project(points: torch.Tensor, scene: Scene, turn: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Points (N, 3, V) of the head, cm, on the picture: (N, 3, V), columns and rows in pixels, then nearness in cm."""
     height, width = size
-    pivot = points.new_tensor(PIVOT)[None, :, None]
-    seen = torch.cat([points.new_tensor(ANCHOR)[None, :, None].expand(len(points), 3, 1), points], 2)
-    seen = turn @ (seen - pivot)
-    lens = (scene.distance[:, None] + PIVOT[2]) / (scene.distance[:, None] - seen[:, 2])  # 1 at the face
-    scale = (height / scene.frame)[:, None]
-    x, y = seen[:, 0] * lens * scale, -seen[:, 1] * lens * scale
-    column = x[:, 1:] - x[:, :1] + (scene.centre * width)[:, None]
-    row = y[:, 1:] - y[:, :1] + (scene.eye_line * height)[:, None] + 3.0 * scale
-    return torch.stack([column, row, seen[:, 2, 1:]], 1)
+    pivot, anchor = (points.new_tensor(p)[None, :, None] for p in (PIVOT, ANCHOR))
+    seen = torch.baddbmm(-(turn @ pivot), turn, points)
+    middle = turn @ (anchor - pivot)  # the point that is framed
+    reach, scale = scene.distance[:, None] + PIVOT[2], (height / scene.frame)[:, None]  # 1 at the face
+    at = middle[:, :2, 0] * (reach / (scene.distance[:, None] - middle[:, 2])) * scale
+    lens = (scene.distance[:, None] - seen[:, 2]).reciprocal_().mul_(reach * scale)
+    seen[:, 0].mul_(lens).add_((scene.centre * width)[:, None] - at[:, :1])
+    seen[:, 1].mul_(lens).neg_().add_((scene.eye_line * height)[:, None] + 3.0 * scale + at[:, 1:])
+    return seen

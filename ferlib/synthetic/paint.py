@@ -12,6 +12,7 @@ import torch
 
 from ferlib.synthetic.head import EYE, EYE_HALF, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
 from ferlib.synthetic.people import People
+from ferlib.synthetic.raster import chosen
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Pixels:
 
 def paint_near(colour: torch.Tensor, p: Pixels, near: torch.Tensor, painter, *subjects) -> None:
     """Lets ``painter(colour, pixels, *subjects)`` repaint, in place, the pixels where ``near`` (M,) is true."""
-    rows = near.nonzero()[:, 0]
+    rows = chosen(near)
     if len(rows):
         colour.index_copy_(1, rows, painter(colour.index_select(1, rows), p[rows], *subjects))
 
@@ -90,7 +91,7 @@ def lid_margins(side: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def brows(colour, p: Pixels, people: People):
     """Eyebrows: a tapering band of hairs above each eye."""
-    look = lambda name: people.looks[name][p.face]  # noqa: E731
+    look = lambda name: people.looks[name].index_select(0, p.face)  # noqa: E731
     s = ((p.across.abs() - 1.15) / 3.75).clamp(-0.05, 1.1)
     ridge = 1.60 + (0.32 + 0.3 * look("brow_arch")) * torch.sin(2.5 * s.clamp(0, 1)) - 0.25 * s**3
     half = 0.30 * look("brow_thick") * (1 - 0.75 * s.clamp(0, 1) ** 1.6)
@@ -117,7 +118,7 @@ class Eyes:
 def eyes(colour, p: Pixels, people: People, eye: Eyes):
     """Eyeballs with iris and catch-light, shadow of the lids, lashes, crease."""
     which = (p.across <= 0).long()
-    opened = eye.opened[p.face, which]
+    opened = eye.opened.reshape(-1).index_select(0, 2 * p.face + which)
     side = p.across.abs()
     up, low = lid_margins(side)
     span = 1 - (side - EYE[0]).abs() / EYE_HALF
@@ -132,7 +133,7 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / EYE_HALF) ** 3)
     colour = _lid_skin(colour, p, people, up, low, opened, span)
     colour = over(colour, body * shade * (0.55 + 0.5 * opened.clamp(0, 0.9)), inside)
-    female = 1 - people.looks["male"][p.face]
+    female = 1 - people.looks["male"].index_select(0, p.face)
     thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / EYE_HALF) + 0.35 * p.cm
     scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
     seam = torch.maximum(p.height - up, (low - p.height) * 0.8).clamp(min=0)  # where closed lids meet
@@ -145,7 +146,7 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
 
 def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
     """Light (3, M) from the ball where the line of sight meets it: white, iris, pupil, catch-light."""
-    start = p.at - eye.centre[p.face, which].T
+    start = p.at - eye.centre.reshape(-1, 3).T.index_select(1, 2 * p.face + which)
     along = dot(start, p.ray)
     reach = along * along - dot(start, start) + EYE_RADIUS**2
     ball = (start - (along + reach.clamp(min=0).sqrt()) * p.ray) / EYE_RADIUS
@@ -153,20 +154,22 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: to
     iris, pupil = step(0.59 - away, 0.05 + p.cm), step(0.23 - away, 0.05 + p.cm)
     ring = bell((away - 0.59) / 0.12)
     glow = (0.55 + 0.9 * bell((away - 0.33) / 0.16)) * (1 - 0.6 * ring)
-    tone = people.skin.mean(1)[p.face]
+    tone = people.skin.mean(1).index_select(0, p.face)
     white = rgb(p.at, 0.54, 0.49, 0.465) * (0.50 + 0.5 * tone**0.3)
     white = 0.64 * white * (1 - bell((side - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
     body = over(white, of(people.iris, p.face) * glow, iris) * (1 - 0.93 * pupil)
     body = body * (p.light.mean(0) * 0.35 + p.light * 0.65)
     glint = dot(ball, unit(of(eye.key, p.face) - p.ray))
     spot = 1.1 * step(glint - 0.988, 0.012 + 0.05 * p.cm) + 0.10 * glint.clamp(min=0) ** 24
-    return body + spot * (2 * eye.opened[p.face, which] - 0.3).clamp(0, 1)  # lids that nearly meet shade it
+    return body + spot * (2 * eye.opened.reshape(-1).index_select(0, 2 * p.face + which) - 0.3).clamp(
+        0, 1
+    )  # lids that nearly meet shade it
 
 
 def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):
     """Crease of the upper lid, rim of the lower one."""
     wide = step(span + 0.12, 0.3) * p.skin
-    deep = 1 - people.looks["epicanthus"][p.face]
+    deep = 1 - people.looks["epicanthus"].index_select(0, p.face)
     crease = bell((p.height - up - 0.10 - 0.26 * deep) / (0.085 + 0.5 * p.cm))
     crease = crease * wide * (0.25 + 0.4 * deep) * (0.55 + 0.45 * opened.clamp(0, 1.3))
     rim = bell((low - p.height - 0.04) / (0.06 + 0.4 * p.cm)) * step(span, 0.2) * p.skin
@@ -184,7 +187,11 @@ def lips(colour, p: Pixels, people: People):
     edge = torch.where(h > 0, upper - h, lower + h)
     body = step(edge, 0.14 + p.cm) * step(1 - t, 0.03) * p.skin
     tint, paint = rgb(colour, 0.86, 0.60, 0.60), rgb(colour, 0.78, 0.28, 0.32)
-    red = colour * (tint + (paint - tint) * people.looks["lipstick"][p.face]) * torch.where(h > 0, 0.86, 1.0)
+    red = (
+        colour
+        * (tint + (paint - tint) * people.looks["lipstick"].index_select(0, p.face))
+        * torch.where(h > 0, 0.86, 1.0)
+    )
     seam = bell(h / 0.10) * (1 - t**4)
     return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - 0.35 * seam * body)
 
@@ -206,20 +213,27 @@ def mouth(colour, p: Pixels, m: Mouth):
     """The opening between the lips: dark, with teeth and tongue at their place in the head."""
     t = (LIP_LINE - p.height) / LIP_STRIP
     x = p.across.abs() / MOUTH_HALF
-    tall = m.gap[p.face] * (1 - x * x).clamp(min=0.003).sqrt()
+    tall = m.gap.index_select(0, p.face) * (1 - x * x).clamp(min=0.003).sqrt()
     inside = step(1 - t.abs(), 2 * p.cm / (tall + 0.3 * p.cm)) * step(1 - x, 0.02) * p.skin
-    inside = inside * (tall / (0.35 * p.cm + tall)).clamp(0, 1) * (m.opened[p.face] * 12 - 0.6).clamp(0, 1)
+    inside = (
+        inside
+        * (tall / (0.35 * p.cm + tall)).clamp(0, 1)
+        * (m.opened.index_select(0, p.face) * 12 - 0.6).clamp(0, 1)
+    )
     shade = 0.5 + 0.5 * step(tall * (1 - t.abs()) - 0.02, 0.2)
     return over(colour, _inside_mouth(p, m) * shade, inside)
 
 
 def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     """Light (3, M) from teeth, gums and tongue on a plane 0.75 cm behind the closed lips."""
-    centre, jaw = of(m.centre, p.face), m.jaw[p.face]
+    centre, jaw = of(m.centre, p.face), m.jaw.index_select(0, p.face)
     back = (centre[2] - 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)
     x = p.at[0] + back * p.ray[0] - centre[0]
     y = p.at[1] + back * p.ray[1] - centre[1]
-    edge_up, edge_low = (-0.02 - 0.32 * m.bared[p.face] + 0.05 * x * x, -0.5 - jaw * 0.93 + 0.04 * x * x)
+    edge_up, edge_low = (
+        -0.02 - 0.32 * m.bared.index_select(0, p.face) + 0.05 * x * x,
+        -0.5 - jaw * 0.93 + 0.04 * x * x,
+    )
     wide = (1 - (x / 2.75) ** 2).clamp(0, 1)
     upper = step(y - edge_up, 0.06 + p.cm) * step(edge_up + 1.15 - y, 0.15 + p.cm)
     lower = step(edge_low - y, 0.06 + p.cm) * step(y - edge_low + 0.75, 0.15 + p.cm)
@@ -249,8 +263,8 @@ def nostrils(colour, p: Pixels):
 def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):
     """Frames in a plane before the eyes, for those who wear them.  ``bridge`` (N, 3) is the nose's root."""
     wears, shape, root = (
-        people.looks["glasses"][p.face],
-        people.looks["glasses_shape"][p.face],
+        people.looks["glasses"].index_select(0, p.face),
+        people.looks["glasses_shape"].index_select(0, p.face),
         of(bridge, p.face),
     )
     back = (root[2] + 0.75 - p.at[2]) / p.ray[2].clamp(max=-0.2)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from ferlib.synthetic.camera import Scene
 from ferlib.synthetic.people import uniforms
+from ferlib.synthetic.raster import chosen
 
 
 @lru_cache(maxsize=1)
@@ -37,34 +38,35 @@ def _things() -> torch.Tensor:
 def backdrop(scene: Scene, size: int) -> torch.Tensor:
     """A backdrop (N, 3, size, size), linear: a gradient, two soft lights and, in the wild, things out of focus."""
     line = torch.linspace(0, 1, size)
-    u = torch.as_tensor(uniforms(scene.seeds, "backdrop", 12), dtype=torch.float32)
-    ramp = line[None, :, None].expand(len(scene), size, size)
-    picture = (
-        scene.back_high[:, :, None, None] * (1 - ramp)[:, None]
-        + scene.back_low[:, :, None, None] * ramp[:, None]
-    )
+    u = torch.as_tensor(uniforms(scene.seeds, "backdrop", 12), dtype=torch.float32)[:, :, None]
+    lit = torch.ones(len(scene), size, size)
     for i in (0, 4):
-        gap = (line[None, None, :] - u[:, i, None, None]) ** 2 + (
-            line[None, :, None] - u[:, i + 1, None, None]
-        ) ** 2
-        spot = torch.exp(-gap / (0.02 + 0.12 * u[:, i + 2, None, None]))
-        picture = picture * (1 + (u[:, i + 3] * 1.1 - 0.5)[:, None, None, None] * spot[:, None])
+        wide = 0.02 + 0.12 * u[:, i + 2]
+        across, down = (torch.exp(-((line - u[:, i + axis]) ** 2) / wide) for axis in (0, 1))
+        lit = lit.addcmul((u[:, i + 3] * 1.1 - 0.5)[..., None] * down[:, :, None], across[:, None] * lit)
+    ramp = torch.lerp(scene.back_high[:, :, None], scene.back_low[:, :, None], line)
+    picture = ramp[..., None] * lit[:, None]
     if bool((scene.clutter > 0).any()):
         at = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)[None] * (
-            0.15 + 0.5 * u[:, 8, None, None, None]
+            0.15 + 0.5 * u[:, 8, None, None]
         )
-        at = at + (u[:, 9:11] * 1.3 - 1)[:, None, None]
+        at = at + (u[:, 9:11, 0] * 1.3 - 1)[:, None, None]
         seen = F.grid_sample(
             _things().expand(len(scene), -1, -1, -1), at, align_corners=False, padding_mode="reflection"
         )
-        picture = picture * torch.exp(scene.clutter[:, None, None, None] * seen)
+        picture.mul_(seen.mul_(scene.clutter[:, None, None, None]).exp_())
     return picture
 
 
 def hand_over(picture: torch.Tensor, scene: Scene, skin: torch.Tensor) -> torch.Tensor:
     """``picture`` (N, 3, S, S), linear, with a hand of colour ``skin`` (N, 3) over the faces of occluded scenes."""
-    if not bool((scene.occluded > 0).any()):
-        return picture
+    rows = chosen(scene.occluded > 0)
+    if len(rows):  # few are
+        picture[rows] = _with_hand(picture[rows], scene[rows.numpy()], skin[rows])
+    return picture
+
+
+def _with_hand(picture: torch.Tensor, scene: Scene, skin: torch.Tensor) -> torch.Tensor:
     line = torch.linspace(0, 1, picture.shape[-1])
     u = torch.as_tensor(uniforms(scene.seeds, "hand", 6), dtype=torch.float32)[:, :, None, None]
     side = torch.where(u[:, 0] < 0.5, -1.0, 1.0)
@@ -95,50 +97,73 @@ def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     middle = light[
         ..., light.shape[2] // 4 : -(light.shape[2] // 6), light.shape[3] // 4 : -(light.shape[3] // 4)
     ]
-    metered = (0.42 / middle.mean((1, 2, 3)).clamp(0.02, 4.0)) ** 0.4
-    light = light * (1.25 * metered * 2.0**scene.exposure)[:, None, None, None]
-    picture = encode(_blur(light, scene.blur * light.shape[-1] / 48))
-    picture = (picture - 0.45) * scene.contrast[:, None, None, None] + 0.45
-    soft = F.avg_pool2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    picture = picture + scene.sharp[:, None, None, None] * (picture - soft)
-    grey = picture.mean(1, keepdim=True)
-    picture = picture + (grey - picture) * scene.grey[:, None, None, None]
-    picture = picture + scene.noise[:, None, None, None] * _grain(scene.seeds, picture.shape)
+    metered = (0.42 / middle.mean((1, 2, 3)).clamp(0.02, 4.0)) ** 0.6
+    wide = lambda a: a[:, None, None, None]  # noqa: E731
+    light = light * wide(1.25 * metered * 2.0**scene.exposure)
+    picture = encode(_blurred(light, scene.blur * light.shape[-1] / 48))
+    picture.sub_(0.45).mul_(wide(scene.contrast)).add_(0.45)
+    if bool((scene.sharp > 0).any()):
+        picture = torch.lerp(_soft(picture), picture, wide(1 + scene.sharp))
+    if bool((scene.grey > 0).any()):
+        picture.lerp_(picture.mean(1, keepdim=True), wide(scene.grey))
+    picture.addcmul_(_grain(scene.seeds, picture.shape), wide(scene.noise))
     if bool((scene.jpeg > 0).any()):
-        picture = torch.where((scene.jpeg > 0)[:, None, None, None], _jpeg(picture, scene.jpeg), picture)
-    return (picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        picture = torch.where(wide(scene.jpeg > 0), _jpeg(picture, scene.jpeg), picture)
+    return picture.clamp_(0, 1).mul_(255).add_(0.5).to(torch.uint8)
 
 
-def _blur(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Gaussian blur with a standard deviation (N,) in pixels for each picture."""
-    if float(sigma.max()) < 0.05:
+@lru_cache(maxsize=8)
+def _mean_of_3(length: int, device: str = "cpu") -> torch.Tensor:
+    """(length, length): the mean of each point and its two neighbours, the ends repeated."""
+    at = torch.arange(length, device=device)[:, None] + torch.tensor([-1, 0, 1], device=device)
+    return F.one_hot(at.clamp(0, length - 1), length).sum(1) / 3.0
+
+
+def _soft(picture: torch.Tensor) -> torch.Tensor:
+    """Means of 3 x 3 pixels (N, C, H, W)."""
+    down, across = (_mean_of_3(k, str(picture.device)) for k in picture.shape[2:])
+    return down @ (picture @ across.T)
+
+
+SHARP = 0.25  # pixels: a blur of this standard deviation or less leaves a picture as it is
+
+
+def _blurred(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Gaussian blur with a standard deviation (N,) in pixels for each picture, over 2.5 of them to each side."""
+    rows = chosen(sigma > SHARP)
+    if not len(rows):
         return light
-    n, c, h, w = light.shape
+    sigma = sigma[rows][:, None]
     reach = math.ceil(2.5 * float(sigma.max()))
-    at = torch.arange(-reach, reach + 1, dtype=light.dtype)
-    kernel = torch.exp(-0.5 * (at[None] / sigma.clamp(min=0.05)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
-    flat = light.reshape(1, n * c, h, w)
-    flat = F.conv2d(
-        F.pad(flat, (reach, reach, 0, 0), mode="replicate"), kernel[:, None, None, :], groups=n * c
-    )
-    flat = F.conv2d(
-        F.pad(flat, (0, 0, reach, reach), mode="replicate"), kernel[:, None, :, None], groups=n * c
-    )
-    return flat.reshape(n, c, h, w)
+    at = torch.arange(-reach, reach + 1, device=light.device).abs()
+    weight = torch.exp(-0.5 * (at / sigma) ** 2) * (at <= (2.5 * sigma).ceil())
+    weight = (weight / weight.sum(1, keepdim=True)).T[..., None, None, None]
+    h, w = light.shape[2:]
+    wide = F.pad(light[rows], (reach,) * 4, mode="replicate")
+    tall, soft = torch.zeros_like(wide[..., :w]), torch.zeros_like(light[rows])
+    for i in range(2 * reach + 1):
+        tall.addcmul_(weight[i], wide[..., i : i + w])
+    for i in range(2 * reach + 1):
+        soft.addcmul_(weight[i], tall[..., i : i + h, :])
+    light[rows] = soft
+    return light
 
 
-@lru_cache(maxsize=1)
-def _film() -> torch.Tensor:
-    """A long strip of white noise of unit variance, from which every picture takes its own piece."""
-    return torch.as_tensor(np.random.default_rng(48).standard_normal(1 << 20).astype(np.float32))
+_FILM = 1 << 20  # values on the strip of film
+
+
+@lru_cache(maxsize=4)
+def _film(length: int) -> torch.Tensor:
+    """A long strip of white noise of unit variance, from which every picture takes its own piece: (_FILM, length)."""
+    strip = np.random.default_rng(48).standard_normal(_FILM).astype(np.float32)
+    return torch.as_tensor(np.resize(strip, _FILM + length)).as_strided((_FILM, length), (1, 1))
 
 
 def _grain(seeds: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
     """Film noise (N, 1, H, W) of unit variance, from each picture's own seed."""
     n, _, h, w = shape
-    start = torch.as_tensor((uniforms(seeds, "grain", 1)[:, 0] * (1 << 20)).astype(np.int64))
-    return _film()[(start[:, None] + torch.arange(h * w)) & ((1 << 20) - 1)].reshape(n, 1, h, w)
+    start = torch.as_tensor((uniforms(seeds, "grain", 1)[:, 0] * _FILM).astype(np.int64))
+    return _film(h * w).index_select(0, start).reshape(n, 1, h, w)
 
 
 @lru_cache(maxsize=1)
@@ -151,14 +176,16 @@ def _dct() -> torch.Tensor:
 def _jpeg(picture: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
     """The loss of baseline JPEG: 8 x 8 cosine blocks, quantised with a smooth copy of Annex K's luminance table."""
     n, c, h, w = picture.shape
-    pad_h, pad_w = -h % 8, -w % 8
-    wide = F.pad(picture, (0, pad_w, 0, pad_h), mode="replicate")
-    blocks = wide.unfold(2, 8, 8).unfold(3, 8, 8) - 0.5
+    wide = F.pad(picture, (0, -w % 8, 0, -h % 8), mode="replicate") - 0.5
+    tall, broad = wide.shape[2:]
     basis = _dct()
-    waves = basis @ blocks @ basis.T
+    waves = (basis @ wide.reshape(-1, 8, broad)).reshape(-1, 8) @ basis.T
     k = torch.arange(8.0)
     table = 11 + 4.2 * (k[:, None] + k[None]) + 0.55 * (k[:, None] + k[None]) ** 2
     scale = torch.where(quality < 50, 50 / quality.clamp(min=1), 2 - quality / 50).clamp(min=0.02)
-    unit = (table[None] * scale[:, None, None] / 255)[:, None, None, None]
-    blocks = basis.T @ (torch.round(waves / unit) * unit) @ basis + 0.5
-    return blocks.transpose(3, 4).reshape(n, c, h + pad_h, w + pad_w)[..., :h, :w]
+    unit = (table[None] * scale[:, None, None] / 255)[
+        :, None, :, None
+    ]  # faces, blocks down, 8, blocks across, 8
+    waves = waves.reshape(n, -1, 8, broad // 8, 8).div_(unit).round_().mul_(unit)
+    blocks = basis.T @ (waves.reshape(-1, 8) @ basis).reshape(-1, 8, broad)
+    return blocks.reshape(n, c, tall, broad)[..., :h, :w] + 0.5

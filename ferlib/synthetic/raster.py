@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-POINT_BITS = 18  # of a z-buffer's key, below the nearness
-POINT_MASK = (1 << POINT_BITS) - 1
+NEAREST, FARTHEST = 24.0, -36.0  # cm, the range of depths that the z-buffer tells apart
+APART, MOST = 1.9, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
+MARGIN = 4.0  # pixels around the picture in which points still count
+
+
+def chosen(mask: torch.Tensor) -> torch.Tensor:
+    """Where the flattened ``mask`` is true, (M,) int64.  NumPy finds them eight times as fast as torch on a CPU."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.reshape(-1).nonzero()[:, 0]
 
 
 def rasterise(
@@ -19,14 +28,16 @@ def rasterise(
     """
     n = len(seen)
     (rows, cols), (height, width) = grid, size
+    bits = (rows * cols - 1).bit_length()  # of a key, below the nearness
     along, down = _steps(seen, grid)
-    turn = along[:, 0] * down[:, 1] - along[:, 1] * down[:, 0]
-    first_loose = loose * cols
-    turn[:, first_loose:].abs_()  # open sheets show both their sides
-    buffer = _splat(seen, along, down, drawable & (turn > 0), grid, size)
+    turn = along[:, 0] * down[:, 1]
+    turn.addcmul_(along[:, 1], down[:, 0], value=-1)
+    turn[:, loose * cols :].abs_()  # open sheets show both their sides
+    buffer = _splat(seen, along, down, drawable & (turn > 0), grid, size, bits)
     best, own = _widest(buffer).reshape(n, -1), buffer.reshape(n, -1)
 
-    point = best.clamp(min=0) & POINT_MASK
+    mask = (1 << bits) - 1
+    point = (best.clamp(min=0) & mask).long()
     table = torch.cat([seen[:, :2], along[:, :2], down[:, :2]], 1)
     x, y, ax, ay, dx, dy = torch.gather(table, 2, point[:, None].expand(-1, 6, -1)).unbind(1)
     off_x = (torch.arange(width, device=seen.device) + 0.5).repeat(height) - x
@@ -35,7 +46,7 @@ def rasterise(
     area = torch.where(area.abs() < 1e-4, 1e-4, area)
     step_x, step_y = (off_x * dy - off_y * dx) / area, (off_y * ax - off_x * ay) / area
     fits = torch.maximum(step_x.abs(), step_y.abs()) <= 2.5
-    point = torch.where(fits | (own < 0), point, own.clamp(min=0) & POINT_MASK)
+    point = torch.where(fits | (own < 0), point, (own & mask).long())
     hit = _without_pinholes((torch.where(fits, best, own) >= 0).reshape(n, height, width)).reshape(n, -1)
     line = ((point + 0.5) * (1 / cols)).floor()
     place = torch.stack([(point - line * cols + step_x * fits) * (2 / (cols - 1)) - 1,
@@ -43,48 +54,44 @@ def rasterise(
     return hit, point, place
 
 
-def _splat(seen, along, down, visible, grid: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
-    """Keys (N, H, W) int64 of the nearest point at each pixel, -1 where none: nearness, then the point in the low bits.
+def _splat(
+    seen, along, down, visible, grid: tuple[int, int], size: tuple[int, int], bits: int
+) -> torch.Tensor:
+    """Keys (N, H, W) int32 of the nearest point at each pixel, -1 where none: nearness, then the point in ``bits``.
 
     A point stands for its cell: the larger the cell on the picture, the more places of it are splatted.
     """
-    n, _, v = seen.shape
-    height, width = size
-    buffer = torch.full((n * height * width,), -1, dtype=torch.int64, device=seen.device)
-    margin = 4.0
-    visible = visible & (seen[:, 0] > -margin) & (seen[:, 0] < width + margin)
-    visible &= (seen[:, 1] > -margin) & (seen[:, 1] < height + margin)
-    faces, points = visible.nonzero(as_tuple=True)
-    extent = _extents(seen, grid)[faces, points]
-    for smallest, largest, places in ((0.0, 1.9, 1), (1.9, 4.2, 2), (4.2, 8.4, 4), (8.4, 1e9, 8)):
-        kept = (extent >= smallest) & (extent < largest)
-        face, point = faces[kept], points[kept]
-        rows = face * v + point
-        at, right, below = (
-            a.transpose(0, 1).reshape(3, -1).index_select(1, rows) for a in (seen, along, down)
-        )
-        shifts = (torch.arange(places, device=seen.device) + 0.5) / places - 0.5
-        for x, y in torch.cartesian_prod(shifts, shifts).tolist() if places > 1 else [(0.0, 0.0)]:
-            column, row, depth = at + right * x + below * y
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            column, row = column.long().clamp(0, width - 1), row.long().clamp(0, height - 1)
-            near = ((depth + 40.0) * (2**24 / 80.0)).long().clamp(0, 2**24 - 1)
-            key = torch.where(inside, (near << POINT_BITS) | point, -1)
-            buffer.scatter_reduce_(0, (face * height + row) * width + column, key, "amax")
-    return buffer.reshape(n, height, width)
+    (n, _, v), (height, width) = seen.shape, size
+    wide, tall = width + 2, height + 2  # with a rim for what falls outside
+    x, y = seen[:, 0], seen[:, 1]
+    visible = visible & ((x - width / 2).abs_() < width / 2 + MARGIN)
+    visible &= (y - height / 2).abs_() < height / 2 + MARGIN
+    rows = chosen(visible)
+    face = torch.div(rows, v, rounding_mode="floor")
+    in_three = rows + face * (2 * v) + torch.arange(0, 3 * v, v, device=seen.device)[:, None]
+    pick = lambda a: a.reshape(-1).index_select(0, in_three.reshape(-1)).reshape(3, -1)  # noqa: E731
+    at, right, below = pick(seen), pick(along), pick(down)
+    across, high = (a[:2].abs().amax(0).div_(APART).ceil_().clamp_(1, MOST) for a in (right, below))
 
+    count = (across * high).int()
+    owner = torch.repeat_interleave(count)
+    number = torch.arange(len(owner), device=seen.device) - (count.cumsum(0) - count).index_select(0, owner)
+    each = torch.cat([at, right, below, across[None], high[None]]).index_select(1, owner)
+    at, right, below, (across, high) = each.split((3, 3, 3, 2))
+    line = ((number + 0.5) / across).floor_()
+    shift_x = (number + 0.5 - line * across).div_(across).sub_(0.5)
+    shift_y = line.add_(0.5).div_(high).sub_(0.5)
+    column, row, depth = at.addcmul_(right, shift_x).addcmul_(below, shift_y)
 
-def _extents(seen: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Pixels (N, V) from each point to the farthest of its four neighbours on the atlas."""
-    flat = seen[:, :2].reshape(len(seen), 2, *grid)
-    down = (flat[..., 1:, :] - flat[..., :-1, :]).abs().amax(1)
-    along = (flat[..., 1:] - flat[..., :-1]).abs().amax(1)
-    extent = flat.new_zeros(len(seen), *grid)
-    extent[:, 1:] = down
-    torch.maximum(extent[:, :-1], down, out=extent[:, :-1])
-    torch.maximum(extent[..., :-1], along, out=extent[..., :-1])
-    torch.maximum(extent[..., 1:], along, out=extent[..., 1:])
-    return extent.reshape(len(seen), -1)
+    levels = 1 << (31 - bits)
+    near = depth.sub_(FARTHEST).mul_(levels / (NEAREST - FARTHEST)).clamp_(0, levels - 1).int()
+    key = near.bitwise_left_shift_(bits).bitwise_or_((rows - face * v).int().index_select(0, owner))
+    column = column.add_(1).clamp_(0, wide - 0.5).int()
+    row = row.add_(1).clamp_(0, tall - 0.5).int()
+    pixel = row.add_((face * tall).int().index_select(0, owner)).mul_(wide).add_(column)
+    buffer = torch.full((n * tall * wide,), -1, dtype=torch.int32, device=seen.device)
+    buffer.scatter_reduce_(0, pixel.long(), key, "amax")
+    return buffer.reshape(n, tall, wide)[:, 1:-1, 1:-1]
 
 
 def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,36 +1,29 @@
 """Faces drawn: people x AU levels x scenes -> pictures with their ground truth.
 
-The surface is deformed (linear in identity and muscles), splatted with a z-buffer at a multiple of the
-picture's size, shaded per pixel in linear light, painted, and photographed.
+Each person is dressed once, the muscles move the surface (linear in their coefficients), it is splatted with a
+z-buffer at a multiple of the picture's size, shaded per pixel in linear light, painted, and photographed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ferlib import devices
 from ferlib.labels import DRAWN_AUS
-from ferlib.synthetic import hair, lighting, paint, photo, skin
+from ferlib.synthetic import lighting, paint, photo
 from ferlib.synthetic.camera import Scene, project, rotation
-from ferlib.synthetic.head import (
-    CURTAIN,
-    EYE,
-    EYE_DEPTH,
-    HEAD,
-    LIP_LINE,
-    LIP_STRIP,
-    MOUTH_HALF,
-    SHOULDERS,
-    atlas,
-    to_torch,
-)
-from ferlib.synthetic.landmarks import landmark_points, nearest_point
-from ferlib.synthetic.muscles import actuate, muscle_basis
-from ferlib.synthetic.people import HAIR_STYLES, People, age_folds, shape_basis
-from ferlib.synthetic.raster import rasterise
+from ferlib.synthetic.dress import BRIDGE, LEFT_EYE, LOWER_LIP, RIGHT_EYE, UPPER_LIP, acting, dress
+from ferlib.synthetic.head import CURTAIN, EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, to_torch
+from ferlib.synthetic.landmarks import nearest_point
+from ferlib.synthetic.muscles import actuate
+from ferlib.synthetic.people import People
+from ferlib.synthetic.raster import chosen, rasterise
 
 CHANGED = 0.02  # share of white by which a pixel must differ to count as changed by an AU
 
@@ -54,76 +47,55 @@ def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: boo
     """Draws N ``people`` with AU ``levels`` (N, U, 2) in [0, 5], left and right, in N ``scenes``, ``size`` px square.
 
     A face never depends on the others drawn with it.  With ``truth`` the masks are drawn too, which costs one more
-    rendering for each AU that acts.  Raises ``ValueError`` when the three do not have the same length.
+    rendering for each AU of each face that acts.  One thread draws: use one process a core.
+    Raises ``ValueError`` when the three do not have the same length.
     """
     levels = torch.as_tensor(levels, dtype=torch.float32)
-    if not len(people) == len(levels) == len(scenes):
-        raise ValueError(
-            f"{len(people)} people, {len(levels)} rows of levels, {len(scenes)} scenes: need equally many"
-        )
-    # Batches of one fixed length, the last one filled up: matrix products round alike for every face.
-    batch, parts = max(1, min(16, 272 * 272 // size**2)), []
-    with torch.inference_mode():
-        for start in range(0, len(people), batch):
-            rows = np.minimum(np.arange(start, start + batch), len(people) - 1)
-            parts.append(_draw(people[rows], levels[rows], scenes[rows], size, truth))
-    kept = len(people)
-    images, points, masks = (torch.cat(column)[:kept] for column in zip(*parts, strict=True))
+    n = len(people)
+    if not n == len(levels) == len(scenes):
+        raise ValueError(f"{n} people, {len(levels)} rows of levels, {len(scenes)} scenes: need equally many")
+    images, points = torch.zeros(n, 3, size, size, dtype=torch.uint8), torch.zeros(n, 68, 2)
+    masks = torch.zeros(n, len(DRAWN_AUS), size, size, dtype=torch.bool) if truth else None
+    with devices.settled(1), torch.inference_mode():
+        for rows, light, marks in _lit(people, levels, scenes, size):
+            images[rows], points[rows] = photo.develop(light, scenes[rows]), marks
+            if masks is not None:
+                _mask(masks, rows, light, people, levels, scenes)
     pose = torch.stack([scenes.yaw, scenes.pitch, scenes.roll], 1)
-    return Drawn(images, points, pose, masks if truth else None)
+    return Drawn(images, points, pose, masks)
 
 
-def _draw(people: People, levels: torch.Tensor, scenes: Scene, size: int, truth: bool):
-    light, points = _paint(people, levels, scenes, size)
-    masks = torch.zeros(len(people), len(DRAWN_AUS) if truth else 0, size, size, dtype=torch.bool)
-    for u in range(masks.shape[1]):
-        if bool((levels[:, u] > 0).any()):
-            without = levels.clone()
-            without[:, u] = 0
-            other, _ = _paint(people, without, scenes, size)
-            masks[:, u] = (photo.encode(light) - photo.encode(other)).abs().amax(1) > CHANGED
-    return photo.develop(light, scenes), points, masks
+def _lit(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> Iterator[tuple]:
+    """Row numbers (n,), linear light (n, 3, size, size) and landmarks (n, 68, 2), a batch at a time.
+
+    Batches have one fixed length, the last one filled up: matrix products round alike for every face.  Those of one
+    person lie together.
+    """
+    order, batch = np.argsort(people.seeds, kind="stable"), batch_for(size)
+    for start in range(0, len(order), batch):
+        rows = order[np.minimum(np.arange(start, start + batch), len(order) - 1)]
+        yield rows, *_paint(people.sitting(rows), levels[rows], scenes[rows], size)
+
+
+def _mask(masks: torch.Tensor, rows: np.ndarray, light, people: People, levels, scenes: Scene) -> None:
+    """Marks in ``masks`` where the faces ``rows``, whose ``light`` is known, differ from those without one AU."""
+    face, au = (levels[rows] > 0).any(2).nonzero(as_tuple=True)
+    without = levels[rows][face]
+    without[torch.arange(len(face)), au] = 0
+    shown, who = photo.encode(light), rows[face]
+    for pairs, other, _ in _lit(people.sitting(who), without, scenes[who], light.shape[-1]):
+        changed = (shown[face[pairs]] - photo.encode(other)).abs().amax(1) > CHANGED
+        masks[who[pairs], au[pairs]] = changed
+
+
+def batch_for(size: int) -> int:
+    """Faces drawn at a time: enough to pay for the calls, few enough for the cache."""
+    return max(1, min(32, 384 * 384 // size**2))
 
 
 def columns_for(size: int) -> int:
     """Atlas columns for a picture of ``size`` px."""
     return 64 if size <= 56 else 96 if size <= 112 else 160 if size <= 256 else 288
-
-
-@dataclass
-class _Surface:
-    """A deformed batch: ``at`` (N, 3, V), cm, in the head's frame, ``cover`` (N, V) of hair, ``albedo`` (N, 3, V),
-    ``drawable`` (N, V) bool."""
-
-    at: torch.Tensor
-    cover: torch.Tensor
-    albedo: torch.Tensor
-    drawable: torch.Tensor
-
-
-def deform(
-    people: People, levels: torch.Tensor, cols: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Skin (N, 3, V) with expression, the same at rest (identity only), and the darkening of folds (N, V)."""
-    head, muscles = atlas(cols), muscle_basis(cols)
-    moved, dark = age_folds(cols)
-    old = people.looks["old"][:, None]
-    rest = to_torch(head.rest.reshape(1, -1)) + people.traits @ shape_basis(cols) + old * moved
-    coefficients = actuate(levels, people.looks["fold_gain"])
-    at = rest + coefficients @ muscles.moves
-    n = len(people)
-    return (at.reshape(n, 3, -1), rest.reshape(n, 3, -1), coefficients @ muscles.dark + old * dark)
-
-
-def _surface(people: People, skin_at: torch.Tensor, dark: torch.Tensor, cols: int) -> _Surface:
-    head = atlas(cols)
-    cover, thick = hair.hair_cover(people, cols)
-    albedo, _ = skin.surface_colour(people, cover, dark, cols)
-    at = skin_at + to_torch(head.normal)[None] * thick[:, None]
-    part = torch.as_tensor(head.part)
-    long_hair = people.looks["hair_style"] == HAIR_STYLES.index("long")
-    drawable = torch.as_tensor(head.drawable)[None] & ((part != CURTAIN)[None] | long_hair[:, None])
-    return _Surface(at, cover, albedo, drawable)
 
 
 def _paint(
@@ -134,75 +106,130 @@ def _paint(
     head = atlas(cols)
     grid = (head.rows, head.cols)
     fine = int(size * (1.25 if 56 < size <= 112 else 1.5) + 1) // 2 * 2
-    skin_at, rest, dark = deform(people, levels, cols)
-    surface = _surface(people, skin_at, dark, cols)
+    coefficients = actuate(levels, people.looks["fold_gain"])
+    sheet, spots, rest, drawable = _surface(people, coefficients, cols)
+    at = sheet[:, :3].contiguous()
     turn = rotation(scenes)
-    seen = project(surface.at, scenes, turn, (fine, fine))
+    seen = project(at, scenes, turn, (fine, fine))
     loose = int((head.part == HEAD).sum()) // cols
-    hit, point, place = rasterise(seen, grid, surface.drawable, loose, (fine, fine))
-    marks = project(landmark_points(skin_at, cols), scenes, turn, (size, size))[:, :2].transpose(1, 2)
+    hit, point, place = rasterise(seen, grid, drawable, loose, (fine, fine))
+    marks = project(spots[:, :, :68], scenes, turn, (size, size))[:, :2].transpose(1, 2)
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
-    normal = lighting.normals(surface.at, grid)
-    hollow, lit = (lighting.hollows(surface.at, normal, grid), lighting.shadow(surface.at, key, grid))
-    fixed = to_torch(head.material).expand(n, -1, -1)
-    grain = hair.locks(people, cols)[:, None]
-    sheet = torch.cat(
-        [
-            surface.at,
-            normal,
-            surface.albedo,
-            hollow[:, None],
-            lit[:, None],
-            surface.cover[:, None],
-            fixed,
-            grain,
-        ],
-        1,
-    )
-    sampled = F.grid_sample(
+    normal = lighting.normals(at, grid)
+    sheet[:, 3:6] = normal
+    sheet[:, 9] = lighting.hollows(at, normal, grid)
+    sheet[:, 10] = lighting.shadow(at, key, grid)
+    got = F.grid_sample(
         sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
-    )
-    got = sampled[:, :, 0].transpose(0, 1).contiguous()
-    part = torch.as_tensor(head.part, dtype=torch.float32)[point]
-    features = _features(levels, people, scenes, skin_at, rest, key, cols)
+    )[:, :, 0]
+    part = torch.as_tensor(head.part, dtype=torch.uint8)[point]
+    features = _features(levels, coefficients, scenes, spots, rest, key, cols)
     colour = _shade(got, part, lighting.Setting.of(scenes, turn, key, fine), people, features)
-    picture = torch.where(hit, colour, photo.backdrop(scenes, fine).flatten(2).transpose(0, 1))
-    picture = photo.hand_over(picture.reshape(3, n, fine, fine).transpose(0, 1), scenes, people.skin)
-    return F.interpolate(picture, size=(size, size), mode="area"), marks
+    picture = torch.cat([colour.masked_fill_(~hit[:, None], 0), hit[:, None].float()], 1)
+    picture = _smaller(picture.reshape(n, 4, fine, fine), size)
+    picture = picture[:, :3] + (1 - picture[:, 3:]) * photo.backdrop(scenes, size)
+    return photo.hand_over(picture, scenes, people.skin), marks
+
+
+def _surface(people: People, coefficients: torch.Tensor, cols: int):
+    """What the surface carries (N, 15, V): place, normal and albedo (three each), hollow, light of the key, cover of
+    hair, address (two), locks; normal, hollow and light are left open.  Then the spots (N, 3, 73) in expression and at
+    rest, and what may be drawn (N, V) bool.
+    """
+    head, muscles = atlas(cols), acting(cols)
+    dressed, who = dress(people, cols)
+    n, block = len(people), (..., muscles.rows, muscles.cols)
+    sheet = torch.empty(n, 15, head.rows, head.cols)
+    flat = sheet.reshape(n, 15, -1)
+    flat[:, :3], flat[:, 6:9] = dressed.at[who], dressed.albedo[who]
+    flat[:, 11], flat[:, 14] = dressed.cover[who], dressed.locks[who]
+    flat[:, 12:14] = to_torch(head.material)
+    moved = sheet[:, :3][block]
+    moved += (coefficients @ muscles.moves).reshape(moved.shape)
+    u = len(DRAWN_AUS)
+    folded = torch.cat([coefficients[:, 2 * u : 4 * u], people.looks["old"][:, None]], 1) @ muscles.dark
+    dark = folded.clamp_(0, 1.3).reshape(n, 1, *moved.shape[2:])
+    sheet[:, 6:9][block].addcmul_(dressed.folds[who], dark, value=-1)
+    rest = dressed.spots[who]
+    return flat, rest + (coefficients @ muscles.spots).reshape(rest.shape), rest, dressed.drawable[who]
+
+
+@lru_cache(maxsize=8)
+def _area(fine: int, size: int, device: str = "cpu") -> torch.Tensor:
+    """(size, fine) weights by which a pixel is the mean of the finer ones that it touches."""
+    edge, at = np.arange(size) * fine / size, np.arange(fine)
+    first, last = np.floor(edge), np.ceil(edge + fine / size - 1e-9)
+    touched = (at >= first[:, None]) & (at < last[:, None])
+    return to_torch(touched / touched.sum(1, keepdims=True), device)
+
+
+def _smaller(picture: torch.Tensor, size: int) -> torch.Tensor:
+    """``picture`` (N, C, F, F) averaged to ``size`` px."""
+    area = _area(picture.shape[-1], size, str(picture.device))
+    return area @ (picture @ area.T)
 
 
 def _shade(
     got: torch.Tensor, part: torch.Tensor, s: lighting.Setting, people: People, features
 ) -> torch.Tensor:
-    """Linear light (3, N, P) of the surface behind each pixel; ``got`` (15, N, P) are the sampled sheets."""
-    at, normal, albedo = got[:3], paint.unit(got[3:6]), got[6:9]
-    hollow, lit, cover, across, height, grain = got[9:]
-    ray = paint.unit(at - s.eye)
+    """Linear light (N, 3, P) of the surface behind each pixel; ``got`` (N, 15, P) is the sampled sheet."""
+    at, normal, albedo = got[:, :3], got[:, 3:6], got[:, 6:9]
+    hollow, lit, cover, across, height, grain = got[:, 9:].unbind(1)
+    normal = _unit(normal)
+    ray = _unit(at - s.eye)
     hairy = torch.where(part == CURTAIN, 1.0, cover.clamp(0, 1))
-    light = lighting.irradiance(normal, s, hollow, lit)
-    gloss = lighting.sheen(normal, ray, s, light, hollow, lit, hairy, grain, across, albedo)
-    colour = albedo * light + gloss * torch.where(part == SHOULDERS, 0.15, 1.0)
-    bare = torch.where((part == HEAD) & (at[2] > -8), 1 - hairy, 0.0)
-    front = (at[2] > -8) & (height > -8.6) & (height < 3.7)  # every feature lies here
-    rows = front.reshape(-1).nonzero()[:, 0]
+    light, *cosines = lighting.irradiance(normal, s, hollow, lit)
+    gloss = lighting.sheen(normal, ray, s, light, cosines, hollow, lit, hairy, grain, across, albedo)
+    gloss.mul_(torch.where(part == SHOULDERS, 0.15, 1.0)[:, None])
+    colour = torch.addcmul(gloss, albedo, light)
+    near = at[:, 2] > -8
+    bare = torch.where((part == HEAD) & near, 1 - hairy, 0.0)
+    rows = chosen(_featured(across, height, people) & near)
     face = torch.div(rows, got.shape[2], rounding_mode="floor")
-    take = lambda a: a.reshape(*a.shape[:-2], -1).index_select(-1, rows)  # noqa: E731
+    pixel = rows - face * got.shape[2]
+    known = got.reshape(-1).index_select(0, _places(got, face, pixel, (0, 1, 2, 12, 13, 14)).reshape(-1))
+    known = known.reshape(6, -1)
+    three = _places(colour, face, pixel, (0, 1, 2))
+    painted, ray, light = (
+        a.reshape(-1).index_select(0, three.reshape(-1)).reshape(3, -1) for a in (colour, ray, light)
+    )
     p = paint.Pixels(
         face=face,
-        across=take(across),
-        height=take(height),
-        at=take(at),
-        ray=take(ray),
-        light=take(light),
-        cm=s.cm[:, 0][face],
-        skin=take(bare),
-        grain=take(grain),
+        across=known[3],
+        height=known[4],
+        at=known[:3],
+        ray=ray,
+        light=light,
+        cm=s.cm[:, 0].index_select(0, face),
+        skin=bare.reshape(-1).index_select(0, rows),
+        grain=known[5],
     )
-    colour = colour.reshape(3, -1)
-    painted = colour.index_select(1, rows)
     _features_over(painted, p, people, *features)
-    return colour.index_copy_(1, rows, painted).reshape(at.shape)
+    colour.reshape(-1).index_copy_(0, three.reshape(-1), painted.reshape(-1))
+    return colour
+
+
+def _places(a: torch.Tensor, face: torch.Tensor, pixel: torch.Tensor, channels: tuple) -> torch.Tensor:
+    """Where ``channels`` of the pixels ``pixel`` (M,) of ``face`` (M,) lie in a flat ``a`` (N, C, P): (channels, M)."""
+    _, c, p = a.shape
+    return face * (c * p) + pixel + p * torch.tensor(channels, device=a.device)[:, None]
+
+
+def _unit(a: torch.Tensor) -> torch.Tensor:
+    """Vectors (N, 3, P) scaled to length 1."""
+    return a * a.square().sum(1, keepdim=True).add_(1e-12).rsqrt_()
+
+
+def _featured(across: torch.Tensor, height: torch.Tensor, people: People) -> torch.Tensor:
+    """Where on the face (N, P) something may be painted: eyes and brows, nose and mouth, or all that glasses cover."""
+    side = across.abs()
+    upper = (side < 5.5) & ((height - 0.85).abs() < 1.95)
+    lower = (side < MOUTH_HALF + 0.1) & ((height + 5.9).abs() < 2.4)
+    seen = upper | lower
+    if bool((people.looks["glasses"] > 0).any()):
+        seen |= (people.looks["glasses"] > 0)[:, None] & (height > -4) & (height < 3.5)
+    return seen
 
 
 def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
@@ -221,31 +248,23 @@ def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge)
     paint.paint_near(
         colour, p, near & ((side - 3.1).abs() < 2.4) & ((p.height - 1.8).abs() < 1.0), paint.brows, people
     )
-    wears = people.looks["glasses"][p.face] > 0
+    wears = people.looks["glasses"].index_select(0, p.face) > 0
     paint.paint_near(colour, p, wears & (p.height > -4) & (p.height < 3.5), paint.glasses, people, bridge)
 
 
-def _features(levels, people, scenes, skin_at, rest, key, cols):
+def _features(levels, coefficients, scenes, spots, rest, key, cols):
     """Eyes, mouth and the root of the nose, as the painters need them."""
-    coefficients = actuate(levels, people.looks["fold_gain"])
     opened = (1.03 - coefficients[:, -5:-3] - coefficients[:, -3:-1]).clamp(0, 1.6)
-    spots = [nearest_point(cols, side * EYE[0], EYE[1]) for side in (1, -1)]
-    shift = rest[:, :, spots] - to_torch(atlas(cols).rest)[None, :, spots]
+    eyes_at = [nearest_point(cols, side * EYE[0], EYE[1]) for side in (1, -1)]
+    shift = rest[:, :, [LEFT_EYE, RIGHT_EYE]] - to_torch(atlas(cols).rest)[None, :, eyes_at]
     home = torch.tensor([[EYE[0], EYE[1], EYE_DEPTH], [-EYE[0], EYE[1], EYE_DEPTH]])
     yaw, pitch = torch.deg2rad(scenes.gaze).unbind(1)
     gaze = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
     eyes = paint.Eyes(home[None] + shift.transpose(1, 2), opened, gaze, key)
-    top, bottom = (nearest_point(cols, 0.0, LIP_LINE + s * LIP_STRIP) for s in (1, -1))
-    acting = {
-        au: levels[:, DRAWN_AUS.index(au)].amax(1) / 5 for au in ("AU10", "AU12", "AU16", "AU20", "AU25")
-    }
-    bared = acting["AU12"] + acting["AU10"] + 0.8 * acting["AU20"] + 0.8 * acting["AU16"]
-    bared = (bared + 0.6 * acting["AU25"] - coefficients[:, -1] / 2.6).clamp(0, 1)
-    centre = 0.5 * (rest[:, :, top] + rest[:, :, bottom])
-    gap = (skin_at[:, 1, top] - skin_at[:, 1, bottom]).clamp(min=0.02)
-    opened_mouth = (gap - (rest[:, 1, top] - rest[:, 1, bottom])).clamp(min=0)
-    return (
-        eyes,
-        paint.Mouth(centre, coefficients[:, -1], gap, opened_mouth, bared),
-        rest[:, :, nearest_point(cols, 0.0, 0.4)],
-    )
+    act = {au: levels[:, DRAWN_AUS.index(au)].amax(1) / 5 for au in ("AU10", "AU12", "AU16", "AU20", "AU25")}
+    bared = act["AU12"] + act["AU10"] + 0.8 * act["AU20"] + 0.8 * act["AU16"]
+    bared = (bared + 0.6 * act["AU25"] - coefficients[:, -1] / 2.6).clamp(0, 1)
+    centre = 0.5 * (rest[:, :, UPPER_LIP] + rest[:, :, LOWER_LIP])
+    gap = (spots[:, 1, UPPER_LIP] - spots[:, 1, LOWER_LIP]).clamp(min=0.02)
+    parted = (gap - (rest[:, 1, UPPER_LIP] - rest[:, 1, LOWER_LIP])).clamp(min=0)
+    return eyes, paint.Mouth(centre, coefficients[:, -1], gap, parted, bared), rest[:, :, BRIDGE]

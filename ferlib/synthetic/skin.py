@@ -15,6 +15,9 @@ import torch
 from ferlib.synthetic.hair import locks
 from ferlib.synthetic.head import EARS, SHOULDERS, atlas, bump, smoothstep, to_torch
 from ferlib.synthetic.people import People
+from ferlib.synthetic.raster import chosen
+
+FOLD_DARKENS = (0.43, 0.45, 0.45)  # share of red, green and blue that a fold takes away
 
 
 @dataclass(frozen=True)
@@ -84,31 +87,40 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
     return SkinMaps(**{name: to_torch(values, device) for name, values in maps.items()})
 
 
-def surface_colour(people: People, cover: torch.Tensor, dark: torch.Tensor, cols: int, device: str = "cpu"):
-    """Albedo (N, 3, V), linear, of skin, hair and clothes; ``dark`` (N, V) are folds, ``cover`` (N, V) is hair."""
+def surface_colour(
+    people: People, cover: torch.Tensor, cols: int, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Albedo (N, 3, V), linear, of skin, hair and clothes, and how much of it a fold of darkness 1 takes away.
+
+    cover : (N, V) in [0, 1], hair.  Bristles and hair hide what a fold would darken.
+    """
     head, maps = atlas(cols), skin_maps(cols, device)
     look = lambda name: people.looks[name][:, None]  # noqa: E731
     part = torch.as_tensor(head.part, device=device)
-    mix = torch.stack([people.traits[:, i] for i in (0, 7, 13, 19)], 1) * 0.5
-    mottle = 0.035 * (mix @ maps.coarse) + 0.02 * maps.fine
-    redness = maps.red * (0.6 + 0.7 * look("red")) + 0.1 * (mix.roll(1, 1) @ maps.coarse)
+    mix = people.traits[:, None, [0, 7, 13, 19]] * 0.5
+    coarse = maps.coarse.expand(len(people), -1, -1)  # one product a person: those of one shape round alike
+    mottle = torch.bmm(mix, coarse)[:, 0].mul_(0.035).add_(maps.fine, alpha=0.02)
+    redness = maps.red * (0.6 + 0.7 * look("red")) + 0.1 * torch.bmm(mix.roll(1, 2), coarse)[:, 0]
     shade = (
         1 + mottle - 0.10 * maps.socket * (1 + look("old")) - 0.12 * look("freckles") * maps.freckles
     ).clamp(0.3, 1.3)
-    shade = shade * (1 - 0.45 * dark.clamp(0, 1.3))
     skin = people.skin[:, :, None] * shade[:, None]
-    blush = torch.stack([0.03 * redness + 0.04 * dark, -0.20 * redness, -0.20 * redness], 1)
+    blush = torch.stack([0.03 * redness, -0.20 * redness, -0.20 * redness], 1)
     skin = skin * (1 + blush)
     beard = maps.beard[people.looks["beard"].long()]
     full = (people.looks["beard"] > 1).float()[:, None]
     density = (beard * (0.34 + 0.52 * full) * (1 + 0.13 * maps.bristles)).clamp(0, 0.95)
     grown = (0.85 * people.hair + 0.04 * people.skin)[:, :, None]
-    skin = skin * (grown / skin.clamp(min=1e-3)) ** density[:, None]  # bristles let some skin through
+    bearded = chosen(people.looks["beard"] > 0)
+    share = (grown[bearded] / skin[bearded].clamp(min=1e-3)) ** density[bearded][:, None]
+    skin[bearded] *= share  # bristles let some skin through
     wisps = 0.24 * locks(people, cols, device) - 0.25 * (0.6 - cover).clamp(min=0)
     hair = people.hair[:, :, None] * torch.exp(wisps)[:, None]
     cloth = _clothes(people)[:, :, None] * (1 + 0.06 * maps.coarse[2])
     colour = skin + (hair - skin) * cover[:, None]
-    return torch.where((part == SHOULDERS)[None, None], cloth, colour), beard * full
+    fold = skin * ((1 - density) * (1 - cover))[:, None] * skin.new_tensor(FOLD_DARKENS)[:, None]
+    clad = (part == SHOULDERS)[None, None]
+    return torch.where(clad, cloth, colour), fold.masked_fill(clad, 0)
 
 
 def _clothes(people: People) -> torch.Tensor:
