@@ -145,23 +145,35 @@ def fit(
     return heads
 
 
-def best_thresholds(score: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """For each AU the threshold of the highest F1 on the faces given; 0.5 where none of them shows the AU.
+def best_thresholds(score: np.ndarray, present: np.ndarray, figure: str = "f1") -> np.ndarray:
+    """For each AU the threshold with the highest F1, or accuracy, on the faces given.  Give it val, never test.
 
-    score : (N, U) probabilities.  present : (N, U) in {0, 1}, NaN where not coded.  Returns (U,): an AU is
-    called present from its threshold on.  Give it val, never test.
+    score : (N, U) probabilities.  present : (N, U) in {0, 1}, NaN where not coded.  figure : ``f1`` or
+    ``accuracy``.  Returns (U,): an AU is called present from its threshold on.  It is 0.5 where no face shows
+    the AU, or where all scores are alike, so that a head that learned nothing calls nothing; 2, never reached,
+    where calling nothing is best.
     """
+    check_name("figure", figure, ("f1", "accuracy"))
     thresholds = np.full(score.shape[1], 0.5)
     for u in range(score.shape[1]):
         known = ~np.isnan(present[:, u])
         s, truth = score[known, u], present[known, u]
-        if truth.sum() == 0:
-            continue
-        order = np.argsort(-s, kind="stable")
-        hits = np.cumsum(truth[order])
-        f1 = 2 * hits / (np.arange(1, len(s) + 1) + truth.sum())
-        f1[:-1][np.diff(s[order]) == 0] = -1  # equal scores are called alike
-        best = int(f1.argmax())
-        below = s[order][best + 1] if best + 1 < len(s) else 0.0
-        thresholds[u] = (s[order][best] + below) / 2
+        if truth.sum() > 0 and np.ptp(s) > 0:
+            thresholds[u] = _best_threshold(s, truth, figure)
     return thresholds
+
+
+def _best_threshold(score: np.ndarray, truth: np.ndarray, figure: str) -> float:
+    """Try every place between two faces: score, truth (N,), both sides of ``truth`` known."""
+    order = np.argsort(-score, kind="stable")
+    s, called = score[order], np.arange(1, len(score) + 1)
+    hits = np.cumsum(truth[order])
+    if figure == "f1":
+        reached = 2 * hits / (called + truth.sum())
+    else:
+        reached = (hits + (len(s) - called) - (truth.sum() - hits)) / len(s)
+    reached[:-1][np.diff(s) == 0] = -1  # equal scores are called alike
+    if figure == "accuracy" and reached.max() <= 1 - truth.mean():
+        return 2.0
+    best = int(reached.argmax())
+    return float((s[best] + s[best + 1]) / 2) if best + 1 < len(s) else float(s[best])

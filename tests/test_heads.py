@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import ElasticNet, LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, f1_score
 
 from ferlib import heads
 from ferlib.config import UsageError
@@ -92,15 +92,20 @@ def test_predictions_are_probabilities_and_levels():
     assert of_level.max() == 5
 
 
-def test_the_threshold_is_the_one_of_the_highest_f1():
-    score, present = RNG.random((60, 1)).round(1), (RNG.random((60, 1)) < 0.3).astype(float)
-    (threshold,) = heads.best_thresholds(score, present)
-    reached = f1_score(present[:, 0], score[:, 0] >= threshold)
-    assert reached == max(
-        f1_score(present[:, 0], score[:, 0] >= t, zero_division=0) for t in np.arange(0, 1.1, 0.05)
-    )
-    assert heads.best_thresholds(score, 0 * present) == [0.5]
-    assert heads.best_thresholds(score, np.full((60, 1), np.nan)) == [0.5]
+@pytest.mark.parametrize(("figure", "measure"), [("f1", f1_score), ("accuracy", accuracy_score)])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.8])
+def test_the_threshold_is_the_best_of_all(figure, measure, share):
+    score, present = RNG.random((60, 1)).round(1), (RNG.random((60, 1)) < share).astype(float)
+    (threshold,) = heads.best_thresholds(score, present, figure)
+    every = [measure(present[:, 0], score[:, 0] >= t) for t in np.arange(0, 1.2, 0.05)]
+    assert measure(present[:, 0], score[:, 0] >= threshold) == max(every)
+
+
+def test_a_head_that_learned_nothing_calls_nothing():
+    present = PRESENT[:, :1]
+    assert heads.best_thresholds(np.full((160, 1), 0.3), present) == [0.5]
+    assert heads.best_thresholds(LOGIT[:, None], 0 * present) == [0.5]
+    assert heads.best_thresholds(LOGIT[:, None], np.full((160, 1), np.nan)) == [0.5]
 
 
 def test_a_wrong_penalty_is_refused():

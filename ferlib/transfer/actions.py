@@ -1,0 +1,264 @@
+"""Action Units from emotion features: has a network that learned to name emotions learned AUs on the way?
+
+The same heads read five sources: the frozen emotion network's last hidden layer, its answers alone ("names"),
+the same network untrained, histograms of oriented gradients (HOG), and the same network trained on AUs.  Folds
+share no person, and no face is tested whose person the emotion network has seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ferlib import config, features, heads, jobs, labels, paths, splits
+from ferlib.config import DataError
+from ferlib.datasets import FaceSet
+from ferlib.datasets.base import resized
+from ferlib.runs import Run
+from ferlib.transfer import settings
+from ferlib.transfer.au_nets import NetPlan, hidden_of, untrained
+from ferlib.transfer.au_scores import Answers, Truth
+from ferlib.transfer.au_study import SOURCES, ActionConfig, Study, comparison, estimates, per_au, summary
+
+__all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "per_au", "study", "summary"]
+
+MODULES = ("features", "heads", "models", "augment", "batches", "splits", "labels",
+           "transfer.actions", "transfer.au_nets")  # fmt: skip
+
+
+def study(
+    run: Run | Mapping[int, Run],
+    faces: FaceSet,
+    how: ActionConfig | None = None,
+    n_jobs: int = 1,
+    scheduler: str = "",
+    sources: Sequence[str] = tuple(SOURCES),
+) -> Study:
+    """Fit the heads of every source in every fold and let them answer on its test faces; found again later.
+
+    run : a network of another corpus, or fold -> the networks of this corpus's own person folds.
+    faces : AU-coded, with known people; all frames train, the one that was coded of each sequence is judged.
+
+    Raises ``LeakError`` where a network has seen a person it would be tested on.
+    """
+    how = how or ActionConfig()
+    for source in sources:
+        config.check_name("source of features", source, SOURCES)
+    faces = coded(faces)
+    first = run if isinstance(run, Run) else next(iter(run.values()))
+    small = resized(faces.images, first.record["network"]["settings"]["size"])
+    faces = dataclasses.replace(faces, images=small)
+    roles, runs = divided(run, faces, how)
+    key = config.digest(how, sorted(sources), [r.key for r in runs], features.content_digest(faces),
+                        [hashlib.sha256("".join(r).encode()).hexdigest() for r in roles.astype(str)],
+                        faces.table[labels.au_columns(faces.table)].to_json(),
+                        config.code_digest(MODULES), length=16)  # fmt: skip
+    place = paths.transfer() / f"actions-{faces.corpus}-{key}.npz"
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        read = _features(faces, roles, runs, how, (n_jobs, scheduler), sources)
+        made = answered(read, faces, roles, how, (n_jobs, scheduler))
+        paths.write_whole(place, lambda file: _save(file, made))
+    return judged(faces, roles, how, _load(place, sources), _who_learned(faces, runs))
+
+
+def coded(faces: FaceSet) -> FaceSet:
+    """The faces with AU codes.  Raises ``DataError`` where there are none or people are not known."""
+    aus = labels.au_columns(faces.table)
+    if not aus or faces.subjects is None:
+        raise DataError(f"{faces.corpus} needs Action Units and known people; synthetic-ckplus has both")
+    known = faces.table[aus].notna().any(axis=1).to_numpy()
+    return faces if known.all() else faces.select(known)
+
+
+def told_frames(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: the last frame of each sequence, the one that coders of CK+ coded; every face without one."""
+    if "sequence" not in table or table["sequence"].isna().any():
+        return np.ones(len(table), bool)
+    return (table["frame"] == table.groupby("sequence")["frame"].transform("max")).to_numpy()
+
+
+# ------------------------------------------------------------------------------------------------- folds
+
+
+def divided(run: Run | Mapping[int, Run], faces: FaceSet, how: ActionConfig) -> tuple[np.ndarray, list[Run]]:
+    """(F, N) roles ``train val test`` of each face in each fold, and the F networks."""
+    if isinstance(run, Mapping):
+        pairs = [(_roles_of_network(network, faces), network) for _, network in sorted(run.items())]
+        return np.stack([roles for roles, _ in pairs]), [network for _, network in pairs]
+    if run.record["corpus"]["digest"] == faces.digest:
+        raise splits.LeakError(
+            f"{run.key} was trained on {faces.corpus} itself. Give the networks of its folds, fold -> run"
+        )
+    tested = np.full(len(faces), -1)
+    rows = pd.Index(faces.table["row"])
+    for fold in range(splits.parts(faces, "person-folds", 0, target="au").n_folds):
+        part = splits.parts(faces, "person-folds", fold, target="au").test
+        tested[rows.get_indexer(pd.Index(part.table["row"]))] = fold * how.n_folds // splits.N_FOLDS
+    roles = [
+        np.where(tested == f, "test", np.where(tested == (f + 1) % (tested.max() + 1), "val", "train"))
+        for f in range(tested.max() + 1)
+    ]
+    return np.stack(roles), [run] * len(roles)
+
+
+def _roles_of_network(run: Run, faces: FaceSet) -> np.ndarray:
+    """(N,) roles in the fold that made ``run``; people it never met train the head."""
+    told = run.record
+    parts = splits.parts(faces, told["protocol"], told["fold"])
+    if told["parts_digest"] != parts.digest:
+        raise DataError(f"{run.key} was not trained on these faces of {faces.corpus}; train it anew")
+    settings.refuse_seen(parts, parts.test)
+    who = np.asarray(faces.subjects)
+    testing, choosing = (np.isin(who, np.unique(np.asarray(p.subjects))) for p in (parts.test, parts.val))
+    return np.where(testing, "test", np.where(choosing, "val", "train"))
+
+
+# ------------------------------------------------------------------------------------- features and heads
+
+
+def hog(images: np.ndarray) -> np.ndarray:
+    """(N, H, W) uint8 -> (N, 900) float32: 9 orientations in 8 px cells of 48 px faces, blocks of 2 x 2 cells.
+
+    Dalal & Triggs 2005, "Histograms of oriented gradients for human detection", as OpenCV has it.
+    """
+    import cv2
+
+    describe = cv2.HOGDescriptor((48, 48), (16, 16), (8, 8), (8, 8), 9)
+    return np.stack([np.ravel(describe.compute(face)) for face in resized(images, 48)]).astype(np.float32)
+
+
+def answered(
+    read: Mapping[str, Sequence[np.ndarray]],
+    faces: FaceSet,
+    roles: np.ndarray,
+    how: ActionConfig,
+    machine: tuple[int, str] = (1, ""),
+) -> dict[str, Answers]:
+    """Every source's answers (N, U) on all faces, each by the head of the fold that tests it.
+
+    read : source -> features (N, D) of each fold.  roles : (F, N).  machine : processes and scheduler.
+    """
+    present, level = labels.au_present(faces.table), labels.au_level(faces.table)
+    judged = told_frames(faces.table)
+    work = [
+        _Work(x, present, level, roles[f], judged, how)
+        for folds in read.values()
+        for f, x in enumerate(folds)
+    ]
+    done = iter(jobs.run(_read_fold, work, machine[0], machine[1], "heads"))
+    made = {}
+    for source in read:
+        parts = [next(done) for _ in roles]
+        joined = {name: np.zeros(present.shape, part.dtype) for name, part in parts[0].items()}
+        for f, part in enumerate(parts):
+            for name, values in part.items():
+                joined[name][roles[f] == "test"] = values
+        made[source] = Answers(**joined)
+    return made
+
+
+def _features(faces, roles, runs, how, machine, sources) -> dict[str, list[np.ndarray]]:
+    """Source -> the features (N, D) that each fold's head reads."""
+    made: dict[str, list[np.ndarray]] = {}
+    for source in sources:
+        if source == "emotion":
+            made[source] = [features.of(run, faces, how.layer) for run in runs]
+        elif source == "names":
+            made[source] = [features.logits(run, faces, how.layer) for run in runs]
+        elif source == "hog":
+            made[source] = [hog(faces.images)] * len(runs)
+        elif source == "untrained":
+            blank = hidden_of(untrained(runs[0], how.seed), faces.images, how.layer)
+            made[source] = [blank] * len(runs)
+        else:
+            present = labels.au_present(faces.table)
+            plans = [
+                NetPlan(run.key, faces.images, present, role, faces.table["row"].to_numpy(), how.layer,
+                        how.au_epochs, how.au_batch, how.seed)
+                for run, role in zip(runs, roles, strict=True)
+            ]  # fmt: skip
+            made[source] = jobs.run(
+                NetPlan.features, plans, machine[0], machine[1], "networks trained on Action Units"
+            )
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One source in one fold: features x (N, D), codes (N, U), roles (N,), which faces are judged (N,)."""
+
+    x: np.ndarray
+    present: np.ndarray
+    level: np.ndarray
+    roles: np.ndarray
+    judged: np.ndarray
+    how: ActionConfig
+
+
+def _read_fold(work: _Work) -> dict[str, np.ndarray]:
+    """Fit on train, choose on the judged faces of val, answer on all test faces: fields of ``Answers``."""
+    train, val, test = (work.roles == role for role in ("train", "val", "test"))
+    val = val & work.judged
+    x = _shortened(np.asarray(work.x), train, work.how.n_directions)
+    fitted = heads.fit(x[train], work.present[train], x[val], work.present[val], "presence", work.how.penalty)
+    made = {}
+    for name, head in fitted.items():
+        made[name], chosen = head.predict(x[test]), head.predict(x[val])
+        for ending, figure in {"f1": "f1", "right": "accuracy"}.items():
+            made[f"{name}_{ending}"] = made[name] >= heads.best_thresholds(chosen, work.present[val], figure)
+    graded = heads.fit(x[train], work.level[train], x[val], work.level[val], "level", work.how.penalty)
+    return made | {"level": graded["joint"].predict(x[test])}
+
+
+def _shortened(x: np.ndarray, train: np.ndarray, most: int) -> np.ndarray:
+    """(N, D) -> at most ``most`` principal directions of the training faces."""
+    if x.shape[1] <= most:
+        return x
+    mean = x[train].mean(axis=0)
+    _, _, directions = np.linalg.svd(x[train] - mean, full_matrices=False)
+    return (x - mean) @ directions[:most].T
+
+
+def _save(file: Path, made: dict[str, Answers]) -> None:
+    with open(file, "wb") as whole:
+        np.savez(whole, **{f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()})
+
+
+def _load(place: Path, sources: Sequence[str]) -> dict[str, Answers]:
+    fields = [field.name for field in dataclasses.fields(Answers)]
+    with np.load(place) as kept:
+        return {s: Answers(**{name: kept[f"{s}.{name}"] for name in fields}) for s in sources}
+
+
+def judged(
+    faces: FaceSet, roles: np.ndarray, how: ActionConfig, made: dict[str, Answers], who: str = ""
+) -> Study:
+    """The study of the answers ``made`` on all faces: kept are the faces that were tested and coded."""
+    kept = told_frames(faces.table) & (roles == "test").any(axis=0)
+    table = faces.table[kept].reset_index(drop=True)
+    fold = (roles == "test").argmax(axis=0)[kept]
+    person = np.unique(np.asarray(faces.subjects)[kept].astype(str), return_inverse=True)[1]
+    truth = Truth(
+        tuple(labels.au_columns(table)), labels.au_present(table), labels.au_level(table), fold, person
+    )
+    answers = {s: Answers(**{k: v[kept] for k, v in vars(a).items()}) for s, a in made.items()}
+    sentence = (
+        f"{who}In each of {len(roles)} folds of {faces.corpus} that share no person, heads were fitted on the "
+        "train people; those of val chose the penalty and the thresholds. Judged are "
+        f"{len(table):,} faces of {truth.n_people} people"
+        + (", the coded frame of each sequence." if "sequence" in table else ".")
+    )
+    return Study(truth, answers, table, how, sentence)
+
+
+def _who_learned(faces: FaceSet, runs: list[Run]) -> str:
+    trained_on = runs[0].record["corpus"]["name"]
+    own = ", in folds of its own," if trained_on == faces.corpus else ""
+    return f"The emotion network learned on {trained_on}{own} and has seen none of the people judged. "
