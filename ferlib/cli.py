@@ -206,6 +206,58 @@ def train(
         print(training.card(training.ensure(wish)))
 
 
+@app.command("predict")
+def predict_command(
+    places: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
+    run: Annotated[str | None, typer.Option(help="Key of a trained run; the newest without.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="The pictures are faces, cropped already.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table into this file.")] = None,
+) -> None:
+    """Name the expressions in your own pictures; a picture without a face is told as such."""
+    from ferlib import paths, predict, runs
+
+    files = predict.pictures(places)
+    with_run = runs.find(run) if run else predict.newest()
+    table = predict.predict(with_run, files, whole)
+    print(f"run {with_run.key}: what people would call the picture, not what anybody feels", file=sys.stderr)
+    print(table.dropna(axis=1, how="all").to_string(index=False, float_format="{:.2f}".format, na_rep=""))
+    if csv:
+        paths.write_whole(csv, lambda file: table.to_csv(file, index=False))
+
+
+@app.command("inspect")
+def inspect_command(
+    run: Annotated[str | None, typer.Argument(help="Key of a trained run; lists them without.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Also write a page with its figures.")] = None,
+) -> None:
+    """What a run is, how it learned and how good it is."""
+    from ferlib import runs
+
+    if run is None:
+        print("\n".join(one.key for one in runs.all()) or "No trained run here.")
+        return
+    from ferlib import training
+    from ferlib.book import run_page
+
+    found = runs.find(run)
+    print(training.card(found))
+    print(run_page.recalls(found).to_string(float_format="{:.3f}".format))
+    if page:
+        print(f"Open {run_page.write(found, page.absolute())}")
+
+
+@app.command("export")
+def export_command(
+    run: Annotated[str, typer.Argument(help="Key of a trained run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the files.")],
+) -> None:
+    """Write a run for use elsewhere: safetensors, ONNX and a model card."""
+    from ferlib import export, runs
+
+    for file in export.export(runs.find(run), out):
+        print(file)
+
+
 @app.command("bench")
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None,
