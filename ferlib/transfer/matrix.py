@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ferlib import config, features, jobs, learner, paths, runs, training
+from ferlib.config import DataError
 from ferlib.datasets import FaceSet
 from ferlib.recipes import RECIPES
 from ferlib.runs import Run
@@ -66,22 +67,22 @@ def answers(
     The features of each network on each corpus are computed once, before the units that read them.
     """
     units = units_of(matrix, nets)
-    todo = [unit for unit in units if not place_of(matrix, unit).is_file()]
-    passes = list({(unit.key, unit.target, _fold_read(matrix, unit)): None for unit in todo})
-    jobs.run(partial(_pass, matrix), passes, n_jobs, scheduler, "features", matrix.train.threads)
-    jobs.run(partial(_answer, matrix), todo, n_jobs, scheduler, "cells", matrix.train.threads)
+    groups: dict[tuple[str, str], list[Unit]] = {}  # that read the same features
+    for unit in units:
+        if not place_of(matrix, unit).is_file():
+            groups.setdefault((unit.key, unit.target), []).append(unit)
+    jobs.run(partial(_work, matrix), list(groups.values()), n_jobs, scheduler, "cells", matrix.train.threads)
     return {unit: pd.read_parquet(place_of(matrix, unit)) for unit in units}
 
 
-def _fold_read(matrix: Matrix, unit: Unit) -> int | None:
-    """The fold whose test part is all that a pass must see; None where heads read the whole corpus."""
-    return None if "head" in matrix.modes else unit.target_fold
-
-
-def _pass(matrix: Matrix, wanted: tuple[str, str, int | None]) -> None:
-    key, target, fold = wanted
-    faces = faces_of(matrix, target) if fold is None else parts_of(matrix, target, fold).test
-    features.of(runs.find(key), faces)
+def _work(matrix: Matrix, group: list[Unit]) -> None:
+    """Work off the units of one network on one corpus; those that are there already are left alone."""
+    for unit in group:
+        if not place_of(matrix, unit).is_file():
+            try:
+                _answer(matrix, unit)
+            except DataError as error:
+                raise type(error)(f"{unit}: {error}") from error
 
 
 def _answer(matrix: Matrix, unit: Unit) -> None:
@@ -96,11 +97,9 @@ def _answer(matrix: Matrix, unit: Unit) -> None:
 
 
 def _as_is(matrix: Matrix, unit: Unit, run: Run, parts: Parts) -> pd.DataFrame:
-    fold = _fold_read(matrix, unit)
-    if fold is None:
-        p = features.probabilities(run, faces_of(matrix, unit.target))[
-            rows_of(matrix, unit.target, parts.test)
-        ]
+    if "head" in matrix.modes:  # which reads the features of the whole corpus anyway
+        everything = faces_of(matrix, unit.target)
+        p = features.probabilities(run, everything)[rows_of(matrix, unit.target, parts.test)]
     else:
         p = features.probabilities(run, parts.test)
     return _table(parts.test, parts.fold, p, run.emotions)
