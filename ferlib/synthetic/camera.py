@@ -123,7 +123,7 @@ def draw_scenes(seeds, setting: str = "studio") -> Scene:
     seeds = seeds_of("scene", 0, np.arange(seeds)) if isinstance(seeds, int) else np.asarray(seeds, np.uint64)
     r, z, u = _RECIPES[setting], normals(seeds, "scene", 20).T, uniforms(seeds, "scene-u", 20).T
     yaw, pitch, roll = (np.clip(sd * z[i], -45, 45) for i, sd in enumerate(r.pose))
-    low = r.backdrop * np.exp((0.4 + 0.7 * r.wild) * z[9])[:, None] * np.exp(2 * r.tint * z[10:13].T)
+    low = r.backdrop * np.exp((0.4 + 0.7 * r.wild) * z[9])[:, None] * np.exp(1.2 * r.tint * z[10:13].T)
     values = {
         "yaw": yaw,
         "pitch": pitch,

@@ -24,8 +24,8 @@ _FLOWS = ("left", "right", "middle", "down", "crop", "curl")
 _STYLE = {"short": (1.5, 0.35, 0.0, 0.0, 0.13, 0.85, "left"), "cropped": (0.4, 0.15, 0.0, 0.0, 0.03, 0.7, "crop"),
           "receding": (0.7, 0.35, 1.0, 0.0, 0.10, 0.8, "left"), "bald": (0, 0, 0, 0, 0, 1, "crop"),
           "fringe": (1.3, 0.9, 0.0, 1.0, 0.18, 1.0, "down"), "long": (0.9, 1.0, 0.0, 0.0, 0.14, 1.0, "middle"),
-          "bun": (0.7, 0.35, 0.0, 0.0, 0.08, 1.0, "left"), "curly": (2.0, 1.3, 0.0, 0.25, 0.35, 1.0, "curl"),
-          "afro": (3.2, 2.6, 0.0, 0.0, 0.3, 1.0, "curl")}  # fmt: skip
+          "bun": (0.7, 0.35, 0.0, 0.0, 0.08, 1.0, "left"), "curly": (2.0, 1.2, 0.0, 0.25, 0.24, 1.0, "curl"),
+          "afro": (3.0, 2.4, 0.0, 0.0, 0.22, 1.0, "curl")}  # fmt: skip
 _PARTINGS = {"left": (4.4, 1.2), "right": (-4.4, 1.2), "middle": (0.0, 1.5)}
 
 
@@ -68,7 +68,8 @@ def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
     sheets = (head.part == CURTAIN).reshape(shape)
     fields = {}
     for name, (px, pv) in _PARTINGS.items():
-        fields[name] = (np.arctan2(x - px, v - pv), np.hypot(x - px, v - pv))
+        mirror = -1.0 if px < 0 else 1.0
+        fields[name] = (np.arctan2(mirror * (x - px), v - pv), np.hypot(x - px, v - pv))
     fields["down"] = (v / 8.0, 7.5 * turned)
     strands, clumps = [], []
     for i, name in enumerate(_FLOWS):
@@ -84,9 +85,8 @@ def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
         strands.append(fine)
         clumps.append(_along(turn, radius, max(0.55, 2.5 * grain), 9.0, 33))
     flat = lambda fields: np.stack([f.reshape(-1) for f in fields])  # noqa: E731
-    strands = [
-        s - 3.0 * sheets * smoothstep(1.45, 2.1, np.abs(turned)) for s in strands
-    ]  # behind the neck it is dark
+    behind = 3.0 * sheets * smoothstep(1.45, 2.1, np.abs(turned))  # the neck, where it is dark
+    strands = [s - behind for s in strands]
     return flat(strands), flat(clumps)
 
 
@@ -147,7 +147,6 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     grown = grown * (2 - grown)
     thick = cover * (0.1 + 0.9 * grown) * (sides + (top - sides) * maps.top)
     lifted = 1 - 0.3 * look("hair_part").sign() * sweep * maps.top  # higher beside the parting
-    thick = thick * lifted * (0.85 + 0.5 * look("curl")) + cover * rough * grown * (
-        0.2 * strands + 0.9 * clumps
-    )
+    uneven = cover * rough * grown * (0.2 * strands + 0.9 * clumps)
+    thick = thick * lifted * (0.85 + 0.5 * look("curl")) + uneven
     return torch.where(part == CURTAIN, torch.ones_like(cover), cover), thick.clamp(min=0) * on_head

@@ -47,7 +47,7 @@ def _beards(side: np.ndarray, v: np.ndarray, front: np.ndarray) -> np.ndarray:
     cheek_free = smoothstep(2.4, 3.6, side + np.maximum(-6.0 - v, 0) * 2.0)
     around_lips = 1 - smoothstep(1.08, 0.9, np.hypot(side / 2.7, (v + 7.1) / 0.8))
     full = jaw * np.maximum(cheek_free, smoothstep(-8.0, -8.6, v)) * around_lips
-    soul = bump(side, v, 0, -8.35, 0.35, 0.4)
+    soul = bump(side, v, 0, -8.35, 0.35, 0.4) * around_lips
     moustache = (
         smoothstep(-6.7, -6.1, v + 0.1 * side)
         * smoothstep(-4.9, -5.7, v + 0.12 * side)

@@ -27,8 +27,8 @@ FER2013_NOISE = (
     0.04  # share of drawn labels replaced by another class, as in the crowd labels of the original
 )
 NODS = {
-    "sadness": -3.5,
-    "anger": -2.0,
+    "sadness": -6.5,
+    "anger": -3.0,
     "disgust": 2.0,
     "happiness": 2.0,
     "surprise": 1.0,
