@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from ferlib.book import build as building
-from ferlib.book import chapters
+from ferlib.book import chapters, values
 from ferlib.book.build import Layout
 from ferlib.book.chapters import Wish
 from ferlib.book.runner import ChapterError, Execution, Limits, Task, Terminal, run
@@ -191,6 +191,8 @@ def shelf_in(root):
         ("small.scale=much", r"small\.scale.*'much' is not a float"),
         ("small.loud=no", r"small\.loud.*'no' is not a bool"),
         ("small.seeds=[0,x]", r"small\.seeds.*'x' is not an int"),
+        ("small.n_steps=-1", r"small\.n_steps \(-p\): -1 must not be negative"),
+        ("small.seeds=[0,-1]", r"small\.seeds \(-p\): -1 must not be negative"),
         ("small.seeds=[]", r"small\.seeds \(-p\): the list is empty"),
         ("small.seeds=[0,1,0]", r"small\.seeds \(-p\): \[0, 1, 0\] has 0 more than once"),
         ("smalx.n_steps=3", r"No chapter 'smalx'.*Did you mean 'small'"),
@@ -256,6 +258,43 @@ def test_a_real_corpus_that_is_not_prepared_is_told_before_anything_runs(shelf, 
         build(shelf, shelf, wish)
     assert not (shelf / "logs").exists()
     building.check_corpora(chapters.plan(shelf / "book", Wish(only="faces")))  # drawn when asked for
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "value", "says"),
+    [
+        ("width", 0.25, -1.0, "-1.0 must be above 0"),
+        ("recipe", "paper", "foo", "No recipe 'foo'"),
+        ("recipe", "paper", "pape", "Did you mean 'paper'"),
+        ("protocol", "auto", "autos", "Did you mean 'auto'"),
+        ("labels", "own", "votes", "No rule of labels 'votes'"),
+        ("duplicates", "keep", "keeep", "Did you mean 'keep'"),
+        ("corpora", ["synthetic-smic"], ["synthetic-smic", "fer213"], "Did you mean 'fer2013'"),
+        ("probe", "synthetic-probe", "synthetic-prob", "Did you mean 'synthetic-probe'"),
+        ("picture_px", 224, 0, "0 must be above 0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_before_anything_runs(name, default, value, says):
+    kind = {"float": "float", "str": "str", "list": "list[str]", "int": "int"}[type(default).__name__]
+    parameter = chapters.Parameter(name, kind, default, "")
+    assert parameter.read(default) == default
+    with pytest.raises(ValueError, match=says):
+        parameter.read(value)
+
+
+def test_the_recipes_that_are_refused_early_are_those_that_training_refuses():
+    from ferlib.recipes import RECIPES
+
+    assert tuple(RECIPES) == values.RECIPES
+
+
+def test_a_corpus_in_a_list_that_is_not_prepared_is_told_before_anything_runs(shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+    line = "corpora: list[str] = ['synthetic-smic', 'ckplus']  # which"
+    text = (NOTEBOOKS / "02_failing.ipynb").read_text().replace("n_steps: int = 3  # how many", line)
+    (shelf / "book" / "02_faces.ipynb").write_text(text)
+    with pytest.raises(DataError, match=r"Chapter faces cannot run with its corpora.*ckplus"):
+        building.check_corpora(chapters.plan(shelf / "book", Wish(only="faces")))
 
 
 def test_parameters_are_listed_with_type_default_and_meaning():

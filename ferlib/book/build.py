@@ -23,7 +23,7 @@ from typing import Any
 
 import ferlib
 from ferlib import config, paths
-from ferlib.book import pages, provenance, render
+from ferlib.book import pages, provenance, render, values
 from ferlib.book.chapters import Chapter, Plan, Wish, plan
 from ferlib.book.record import RESULT_VARIABLE, left_folder
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
@@ -93,17 +93,18 @@ def build(layout: Layout, wish: Wish, jobs: int = 1, terminal: Terminal | None =
 
 
 def check_corpora(made: Plan) -> None:
-    """Check that each chapter's ``corpus`` is prepared; a drawn one is made when it is asked for.
+    """Check that the corpora that chapters name are prepared; drawn ones are made when they are asked for.
 
     Raises ``DataError`` with the next command.
     """
     for chapter in made.chapters:
-        name = made.parameters[chapter.name].get("corpus")
-        if isinstance(name, str) and not name.startswith(DRAWN_PREFIX):
-            try:
-                read_manifest(name)
-            except DataError as error:
-                raise DataError(f"Chapter {chapter.name} cannot run. {error}") from None
+        for name, value in made.parameters[chapter.name].items():
+            for corpus in values.corpora_of(name, chapter.defaults[name], value):
+                try:
+                    if not corpus.startswith(DRAWN_PREFIX):
+                        read_manifest(corpus)
+                except DataError as error:
+                    raise DataError(f"Chapter {chapter.name} cannot run with its {name}. {error}") from None
 
 
 @contextlib.contextmanager

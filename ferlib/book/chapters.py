@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from ferlib.book import values
 from ferlib.config import UsageError, check_name, nearest, parse_value
-from ferlib.labels import CORPORA, DRAWN_PREFIX
 
 KINDS: dict[str, Any] = {
     "bool": bool, "int": int, "float": float, "str": str,
@@ -49,6 +49,7 @@ class Parameter:
             raise ValueError(f"{value!r} is not of type {self.type}")
         if isinstance(value, list):
             _check_items(value)
+        values.check(self.name, self.default, value)
         return float(value) if kind is float else value
 
 
@@ -203,31 +204,31 @@ def plan(book: Path, wish: Wish) -> Plan:
     chosen = profile(book, wish.profile)
     if wish.only is not None:
         check_name("chapter", wish.only, chapters)
-    values = {name: chapter.defaults for name, chapter in chapters.items()}
-    for name, given in chosen.chapters.items():
+    given = {name: chapter.defaults for name, chapter in chapters.items()}
+    for name, changes in chosen.chapters.items():
         check_name(f"chapter (profile {chosen.name})", name, chapters)
-        values[name] |= chapters[name].read(given or {}, f"profile {chosen.name}")
-    keepers = _set_corpus(chapters, values, wish.corpus)
+        given[name] |= chapters[name].read(changes or {}, f"profile {chosen.name}")
+    keepers = _set_corpus(chapters, given, wish.corpus)
     for assignment in wish.assignments:
         name, change = _assignment(assignment, chapters)
-        values[name] |= chapters[name].read(change, "-p")
+        given[name] |= chapters[name].read(change, "-p")
     wanted = [c for name, c in chapters.items() if wish.only in (None, name)]
     notes = [
         f"{c.name} keeps its own corpora: it has no parameter 'corpus'" for c in wanted if c.name in keepers
     ]
-    return Plan(chosen, chapters, tuple(wanted), values, tuple(notes))
+    return Plan(chosen, chapters, tuple(wanted), given, tuple(notes))
 
 
 def _set_corpus(
-    chapters: dict[str, Chapter], values: dict[str, dict[str, Any]], corpus: str | None
+    chapters: dict[str, Chapter], given: dict[str, dict[str, Any]], corpus: str | None
 ) -> list[str]:
     """Set ``corpus`` where it can be; returns the chapters that keep their own."""
     if corpus is None:
         return []
-    check_name("corpus", corpus, (*CORPORA, *(DRAWN_PREFIX + name for name in CORPORA)))
+    check_name("corpus", corpus, values.KNOWN_CORPORA)
     for name, chapter in chapters.items():
         if "corpus" in chapter.defaults:
-            values[name]["corpus"] = corpus
+            given[name]["corpus"] = corpus
     return [name for name, chapter in chapters.items() if "corpus" not in chapter.defaults]
 
 

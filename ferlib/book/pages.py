@@ -38,7 +38,7 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
     for page in sorted(source.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         page.write_text(_filled(text, book) + _ending(text, told), encoding="utf-8")
-    for name, file in executed.items():
+    for name, file in ({page.name: None for page in source.glob("*.ipynb")} | executed).items():
         notebook = chapter(file, told[name]) if file else stub(book / name, _wanted(source, name))
         (source / name).write_text(json.dumps(notebook), encoding="utf-8")
         if file and (left := left_folder(file.with_name("result.json"))).is_dir():
@@ -139,5 +139,5 @@ def stub(notebook: Path, keys: list[str]) -> dict[str, Any]:
     ]  # fmt: skip
     code = {"cell_type": "code", "id": "not-run", "metadata": {"tags": ["remove-cell"]}, "source": "",
             "execution_count": None, "outputs": glued}  # fmt: skip
-    content["cells"] = [_text("stub", text), code]
+    content["cells"] = [_text("stub", text + _ending("", {})), code]
     return content

@@ -6,8 +6,14 @@ paper and have yet to be read in it again.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+
+import pandas as pd
+
+from ferlib.labels import DRAWN_PREFIX
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,30 @@ REPORTED: dict[str, Reported] = {
     "micro_lbptop": _paper(0.4412, None, "the same with LBP-TOP"),
     "micro_lbptop_magnified": _paper(0.5191, None, "the same with LBP-TOP and adaptive magnification"),
     "micro_authors": Reported(
-        0.6341, None, "accuracy of the authors of CASME II with LBP-TOP, one subject left out", "yan2014casme2"
+        0.6341,
+        None,
+        "accuracy of the authors of CASME II with LBP-TOP, one subject left out",
+        "yan2014casme2",
+    ),
+    "micro_majority": Reported(
+        99 / 246, None, "share of the commonest of five classes in CASME II", "yan2014casme2"
     ),
     "megc_uf1": Reported(0.588, None, "UF1 of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
     "megc_uar": Reported(0.579, None, "UAR of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
 }
 """What the pages quote, by the key that they glue."""
+
+
+def reported_matrix(corpora: Iterable[str]) -> pd.DataFrame:
+    """The paper's train x test matrix, as far as it reports one for ``corpora`` (drawn ones by their layout).
+
+    One row a pair: ``source target value key``; NaN and an empty key where nothing was reported.
+    """
+    rows = []
+    for source, target in itertools.product(list(corpora), repeat=2):
+        a, b = (name.removeprefix(DRAWN_PREFIX) for name in (source, target))
+        key = a if a == b else f"{a}_to_{b}"
+        found = REPORTED.get(key)
+        told = {"value": found.value if found else float("nan"), "key": key if found else ""}
+        rows.append({"source": source, "target": target, **told})
+    return pd.DataFrame(rows)
