@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
-from ferlib.filters.record import hooked, n_filters_of, relu_of
+from ferlib.filters.record import BATCH, batch_of, evaluating, hooked, n_filters_of, recording, relu_of
 from ferlib.metrics import LEVEL, N_RESAMPLES
 
 
@@ -48,34 +49,66 @@ def ablation(
     or over images where people are not known; ``n unit``), ``random_lost random_low random_high`` (mean and
     central 95 % of the draws) and ``p``, the share of draws that cost at least as much, (1 + b) / (1 + B).
     """
-    truth, names = faces.labels, faces.emotions
     n_filters = n_filters_of(model, layer)
-    intact = _right(model, faces)
-    chance: dict[int, np.ndarray] = {}
+    chosen = {au: sorted({int(f) for f in own}) for au, own in matched.items()}
+    chosen = {au: own for au, own in chosen.items() if own}
+    drawn = {
+        n: [rng.choice(n_filters, n, replace=False).tolist() for _ in range(n_random)]
+        for n in sorted({len(own) for own in chosen.values()})
+    }
+    sets = [[], *chosen.values(), *(one for draws in drawn.values() for one in draws)]
+    right = named_rightly(model, faces, layer, sets)  # (S, N)
+    intact, own, rest = right[0], right[1 : 1 + len(chosen)], right[1 + len(chosen) :]
+    by_chance = dict(zip(drawn, intact - rest.reshape(len(drawn), n_random, len(faces)), strict=True))
     weights, unit = _resamples(faces, rng)
-    rows = []
-    for au, filters in matched.items():
-        chosen = sorted({int(f) for f in filters})
-        if not chosen:
-            continue
-        if len(chosen) not in chance:
-            draws = [rng.choice(n_filters, len(chosen), replace=False) for _ in range(n_random)]
-            lost = [intact - _right_without(model, faces, layer, draw) for draw in draws]
-            chance[len(chosen)] = np.stack(lost)  # (B, N)
-        without = _right_without(model, faces, layer, chosen)
-        for k in np.unique(truth):
-            of = truth == k
-            rows.append(
-                {"au": au, "emotion": names[k], "n_filters": len(chosen),
-                 **_compared(intact[of], without[of], weights[:, of], chance[len(chosen)][:, of]),
-                 "n": len(set(unit[of])), "unit": "subject" if faces.subjects is not None else "image"}
-            )  # fmt: skip
+    kind = "subject" if faces.subjects is not None else "image"
+    rows: list[dict[str, Any]] = []
+    for (au, silent), without in zip(chosen.items(), own, strict=True):
+        for k in np.unique(faces.labels):
+            of = faces.labels == k
+            row = _compared(intact[of], without[of], weights[:, of], by_chance[len(silent)][:, of])
+            about = {"au": au, "emotion": faces.emotions[k], "n_filters": len(silent)}
+            rows.append({**about, **row, "n": len(set(unit[of])), "unit": kind})
     return pd.DataFrame(rows)
+
+
+@torch.inference_mode()
+def named_rightly(
+    model: nn.Module, faces: FaceSet, layer: str, silenced: Sequence[Sequence[int]], batch: int = BATCH
+) -> np.ndarray:
+    """(S, N) float64: 1 where the network names the emotion of a face although a set of filters is silent.
+
+    What comes before ``layer`` runs once a batch.  After it, each set runs on the kept maps, with one face to
+    carry them; where a path leads around the layer, this gives another answer, and whole batches run instead.
+    """
+    right = np.empty((len(silenced), len(faces)))
+    with evaluating(model):
+        for start in range(0, len(faces), batch):
+            rows = slice(start, min(start + batch, len(faces)))
+            images, truth = batch_of(faces.images[rows], model), faces.labels[rows]
+            with recording(model, layer) as kept:
+                answers = model(images)
+            acts = kept[layer]
+            with _given(model, layer, acts):
+                alone = model(images[:1])
+            passes = alone.shape == answers.shape and torch.allclose(alone, answers, rtol=1e-3, atol=1e-4)
+            carrier, maps = (images[:1], acts) if passes else (images, None)
+            for s, filters in enumerate(silenced):
+                with _given(model, layer, maps), ablated(model, layer, filters):
+                    right[s, rows] = model(carrier).argmax(dim=1).cpu().numpy() == truth
+    return right
+
+
+@contextlib.contextmanager
+def _given(model: nn.Module, layer: str, acts: torch.Tensor | None) -> Iterator[None]:
+    """``acts`` in place of what the ReLU after ``layer`` answers; its own answer where they are None."""
+    with hooked(relu_of(model, layer).register_forward_hook(lambda module, inputs, output: acts)):
+        yield
 
 
 def _compared(
     intact: np.ndarray, without: np.ndarray, weights: np.ndarray, chance: np.ndarray
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """intact, without : (M,) 0 or 1.  weights : (R, M) resamples.  chance : (B, M) lost by random filters."""
     lost = intact - without
     total = weights.sum(axis=1)
@@ -89,18 +122,6 @@ def _compared(
         "random_lost": by_chance.mean(), "random_low": random_low, "random_high": random_high,
         "p": (1 + (by_chance >= lost.mean() - 1e-12).sum()) / (1 + len(by_chance)),
     }  # fmt: skip
-
-
-def _right(model: nn.Module, faces: FaceSet) -> np.ndarray:
-    """(N,) float64: 1 where the network names the emotion."""
-    from ferlib.learner import predict
-
-    return (predict(model, faces.images).argmax(axis=1) == faces.labels).astype(np.float64)
-
-
-def _right_without(model: nn.Module, faces: FaceSet, layer: str, filters: Iterable[int]) -> np.ndarray:
-    with ablated(model, layer, filters):
-        return _right(model, faces)
 
 
 def _resamples(faces: FaceSet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
