@@ -1,15 +1,26 @@
 """The rendered book in a real browser: opened from the disk, with every request recorded."""
 
+import functools
+import itertools
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlparse
+from urllib.request import url2pathname
 
+import axe_playwright_python
 import fer_world
+import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("index", "01_training", "reproduce", "glossary", "limits", "bibliography")
+TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+PAGES = ("index", *(page["file"] for part in TOC["parts"] for page in part["chapters"]))
+MODES = {"light": (1280, False), "dark": (1280, True), "phone": (390, False)}
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +49,7 @@ class Visit:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("requestfailed", lambda request: self.errors.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.goto(file.as_uri())
 
     def __enter__(self):
@@ -51,18 +63,95 @@ class Visit:
         return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
 
 
+@dataclass
+class Seen:
+    """What a page was found to be in one mode."""
+
+    outside: list
+    errors: list
+    overflow: int  # pixels that the page is too wide
+    headings: list
+    violations: list
+
+
+@pytest.fixture(scope="session")
+def seen(site, browser):
+    """``seen(name, mode)``; every page is opened once in each mode."""
+
+    @functools.cache
+    def look(name, mode):
+        width, dark = MODES[mode]
+        with Visit(browser, site / f"{name}.html", width, dark) as visit:
+            overflow = visit.page.evaluate("document.documentElement.scrollWidth") - width
+            headings = visit.page.locator(".bd-article").locator("h1, h2, h3, h4, h5, h6")
+            levels = headings.evaluate_all("found => found.map(heading => +heading.tagName[1])")
+            if shots := os.environ.get("FERLIB_SCREENSHOTS"):
+                visit.page.screenshot(path=f"{shots}/{name}-{mode}.png", full_page=True)
+            visit.page.add_script_tag(path=str(AXE))
+            judged = visit.page.evaluate("axe.run(document, {preload: false})")["violations"]
+            told = [
+                f"{v['id']}: {v['nodes'][0]['html']}"
+                for v in judged
+                if v["impact"] in ("serious", "critical")
+            ]
+            return Seen(visit.outside, visit.errors, overflow, levels, told)
+
+    return look
+
+
+each = pytest.mark.parametrize(("name", "mode"), [(name, mode) for name in PAGES for mode in MODES])
+
+
+@each
+def test_a_page_opens_from_the_disk_without_an_error_and_asks_nobody(seen, name, mode):
+    assert (seen(name, mode).outside, seen(name, mode).errors) == ([], [])
+
+
+@each
+def test_a_page_does_not_scroll_sideways(seen, name, mode):
+    assert seen(name, mode).overflow <= 0
+
+
+@each
+def test_axe_finds_no_serious_violation(seen, name, mode):
+    assert seen(name, mode).violations == []
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_from_the_disk_and_asks_nobody(site, browser, name):
+def test_a_page_has_one_title_and_its_headings_descend_by_one(seen, name):
+    levels = seen(name, "light").headings
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_within_the_book_leads_somewhere(site, browser, name):
     with Visit(browser, site / f"{name}.html") as visit:
-        assert visit.page.locator(".bd-article h1").first.is_visible()
-        assert visit.outside == []
-        assert visit.errors == []
+        links = visit.page.locator("main a[href]").evaluate_all("all => all.map(a => a.href)")
+    within = [url for url in links if url.startswith("file:")]
+    for address, _, anchor in {url.partition("#") for url in within}:
+        file = Path(url2pathname(urlparse(address).path))
+        assert file.is_file(), address
+        if anchor:
+            assert f'id="{unquote(anchor)}"' in file.read_text(), f"{address}#{anchor}"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_does_not_scroll_sideways_on_a_telephone(site, browser, name):
-    with Visit(browser, site / f"{name}.html", width=390) as visit:
-        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_every_page_ends_with_where_it_comes_from(site, browser, name):
+    with Visit(browser, site / f"{name}.html") as visit:
+        said = visit.page.locator(".bd-article p.provenance").inner_text()
+        assert said.startswith("ferlib ")
+        assert "commit " in said
+
+
+def test_the_data_of_a_figure_lies_beside_the_page(site, browser):
+    with Visit(browser, site / "01_training.html") as visit:
+        links = visit.page.locator("p.figure-data a")
+        addresses = links.evaluate_all("all => all.map(a => a.href)")
+    tables = {Path(url2pathname(urlparse(address).path)) for address in addresses}
+    assert len(tables) == 5  # all figures but the sheet of faces
+    assert any("value" in pd.read_csv(table).columns for table in tables)
 
 
 def test_the_chapter_shows_its_figures_with_texts_and_captions(site, browser):

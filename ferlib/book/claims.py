@@ -6,6 +6,7 @@ Built from ``book/results`` alone.  :func:`verdict` is the rule, :data:`RULE` sa
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,17 +33,48 @@ class Claim:
     section: str = ""  # of the paper; empty: a claim of this book
 
 
+_TRANSFERS = (("ckplus", "fer2013"), ("ckplus", "novaemotions"), ("fer2013", "ckplus"),
+              ("fer2013", "novaemotions"), ("novaemotions", "ckplus"), ("novaemotions", "fer2013"))  # fmt: skip
+_NAMES = {"ckplus": "CK+", "fer2013": "FER2013", "novaemotions": "NovaEmotions"}
+
 CLAIMS: tuple[Claim, ...] = (
     Claim("A plain network names the emotions of FER2013.", "training", "accuracy", "fer2013",
           "baseline_accuracy", "fer2013", "3.1"),
     Claim("The same network names the emotions of CK+.", "training", "accuracy", "ckplus",
           "baseline_accuracy", "ckplus", "3.1"),
+    Claim("The filters of the last block match single Action Units.", "facs_correlation", "matching_filters",
+          "matching_filters", "matching_by_chance", "ckplus", "3.2"),
+    *(Claim(f"Trained on {_NAMES[a]} with a new output, the network names the emotions of {_NAMES[b]}.",
+            "cross_dataset", f"head_{a}_to_{b}", f"{a}_to_{b}", section="3.3") for a, b in _TRANSFERS),
+    *(Claim(f"Trained on {_NAMES[a]}, the network names the emotions of {_NAMES[b]} as it is.",
+            "cross_dataset", f"as_is_{a}_to_{b}", f"{a}_to_{b}", section="3.3") for a, b in _TRANSFERS),
+    Claim("Action Units are told from features that were learned for emotions.", "cross_dataset", "au_accuracy",
+          "au_accuracy", "au_absent_accuracy", section="3.3"),
+    Claim("So is their intensity.", "cross_dataset", "au_level_accuracy", "au_level_accuracy",
+          "au_absent_level_accuracy", section="3.3"),
+    Claim("Features of such a network, read over time, name micro-expressions.", "micro_expressions",
+          "accuracy", "micro_accuracy", "baseline_accuracy", "casme2", "4"),
+    Claim("They do so better than LBP-TOP.", "micro_expressions", "gain_over_lbptop", chance=0.0,
+          corpus="casme2", section="4"),
+    Claim("Filters match Action Units more often than filters that only know the emotion would.",
+          "facs_correlation", "matching_filters", chance="matching_within_emotion", corpus="ckplus"),
+    Claim("More filters follow an Action Unit beyond its emotion than in a network that learned nothing.",
+          "facs_correlation", "filters_beyond_emotion", chance="filters_beyond_emotion_untrained"),
+    Claim("A network names emotions in a corpus that it has never seen.", "cross_dataset", "accuracy",
+          chance="baseline_accuracy"),
+    Claim("Micro-expressions are named better than by the commonest class.", "micro_expressions",
+          "gain_over_majority", chance=0.0),
+    Claim("Picking the epoch on the people of the test flatters the accuracy.", "micro_expressions", "leak_gain",
+          chance=0.0),
+    Claim("Micro-expressions are found in longer films.", "micro_expressions", "spotting_f1",
+          chance="spotting_f1_chance"),
     Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
           "au_correlation", chance=0.0),
 )  # fmt: skip
 
 RULE = """\
-1. **Not shown**: nothing was measured, or the number has no interval, or its interval does not lie above chance.
+1. **Not shown**: nothing was measured, or the number or its chance was not, or it has no interval, or its interval
+   does not lie above chance.
    Where chance has an interval of its own, ours must lie above the upper end of it.
 2. **Differs**: the whole interval lies below chance; or, where a claim names no chance, it misses the reported number.
 3. **Holds**: above chance, and the interval reaches the reported number, with the ± printed there, or lies above it.
@@ -90,6 +122,8 @@ def _chance(claim: Claim, rows: dict[str, dict[str, Any]]) -> tuple[float | None
         return None, None
     if not isinstance(claim.chance, str):
         return claim.chance, claim.chance
+    if claim.chance not in rows:
+        return None, math.inf  # without its chance a number shows nothing
     found = rows[claim.chance]
     return found["value"], found["value"] if pd.isna(found["high"]) else found["high"]
 

@@ -1,0 +1,122 @@
+"""Verdicts follow from numbers, by a rule, and numbers of record are kept where the page finds them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_book_compare import result, write
+
+from ferlib.book import chapters, claims, keep, provenance
+from ferlib.book.claims import Claim
+from ferlib.book.paper import REPORTED, Reported
+from ferlib.config import UsageError
+
+BOOK = Path(__file__).parent.parent / "book"
+PAPER = Reported(0.7, 0.05, "", "breuer2017deep")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "chance", "reported", "expected"),
+    [
+        (None, None, 0.2, PAPER, "not shown"),
+        (0.10, 0.30, 0.2, PAPER, "not shown"),
+        (0.05, 0.15, 0.2, PAPER, "differs"),
+        (0.50, 0.64, 0.2, PAPER, "holds in part"),
+        (0.50, 0.66, 0.2, PAPER, "holds"),  # reaches 0.70 - 0.05
+        (0.80, 0.90, 0.2, PAPER, "holds"),
+        (0.80, 0.90, None, PAPER, "differs"),
+        (0.74, 0.90, None, PAPER, "holds"),
+        (0.50, 0.64, None, PAPER, "differs"),
+        (0.21, 0.30, 0.2, None, "holds"),
+        (0.20, 0.30, 0.2, None, "not shown"),
+    ],
+)
+def test_the_verdict_follows_the_rule(low, high, chance, reported, expected):
+    assert claims.verdict({"low": low, "high": high}, chance, chance, reported) == expected
+
+
+def test_the_upper_end_of_chance_must_be_beaten():
+    assert claims.verdict({"low": 0.25, "high": 0.3}, 0.2, 0.26, None) == "not shown"
+    assert claims.verdict({"low": 0.27, "high": 0.3}, 0.2, 0.26, None) == "holds"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book with one number of record: 0.6 [0.5, 0.66] against 0.2 [0.1, 0.3] on drawn FER2013."""
+    one = result(0.6, 0.5, 0.66)
+    row = one["results"][0]
+    one["results"].append({**row, "key": "baseline_accuracy", "value": 0.2, "low": 0.1, "high": 0.3})
+    one["provenance"] |= {"synthetic": True, "training_seconds": 1.0}
+    one["inputs"]["modules"] = {"metrics": "other", "cli": "other"}
+    write(tmp_path / "book" / "results" / "synthetic-fer2013" / "quick", training=one)
+    return tmp_path / "book"
+
+
+CLAIM = Claim("Faces are named.", "training", "accuracy", "fer2013", "baseline_accuracy", "fer2013", "3.1")
+
+
+def test_a_number_of_record_is_judged_on_its_corpus_and_the_drawn_one_after_it(book):
+    (row,) = claims.judged(CLAIM, book)
+    assert (row["verdict"], row["stale"]) == ("holds in part", True)
+    elsewhere = Claim("", "training", "accuracy", corpus="ckplus")
+    assert list(claims.judged(elsewhere, book)) == []
+    without = Claim("", "training", "accuracy", chance="never_recorded")
+    assert [row["verdict"] for row in claims.judged(without, book)] == ["not shown"]
+
+
+def test_the_page_shows_each_claim_with_its_number_interval_n_corpus_and_staleness(book, monkeypatch):
+    monkeypatch.setattr(claims, "CLAIMS", (CLAIM, Claim("Nobody measured this.", "training", "nothing")))
+    page = claims.page(book)
+    first, second = page.split("### ")[1:]
+    for text in ("Faces are named.", "72.1 ± 0.5 % (to check)", "holds in part</strong> on drawn faces", "60.0",
+                 "interval 50.0 to 66.0", "<td>50</td>", "quick profile, commit abc", "stale"):  # fmt: skip
+        assert text in first
+    assert "not shown" in second
+    assert claims.RULE in page
+
+
+def test_a_number_is_stale_when_what_makes_it_changed_not_what_shows_it(monkeypatch):
+    monkeypatch.setattr(provenance, "_module_digest", lambda name: "today")
+    assert not provenance.is_stale({"modules": {"cli": "other", "book.record": "other"}, "corpora": {}})
+    assert provenance.is_stale({"modules": {"cli": "today", "metrics": "other"}, "corpora": {}})
+
+
+@pytest.mark.parametrize("chapter", sorted({claim.chapter for claim in claims.CLAIMS}))
+def test_the_numbers_that_claims_name_are_in_the_kept_results_of_the_chapter(chapter):
+    assert chapter in chapters.find(BOOK)
+    named = {claim.key for claim in claims.CLAIMS if claim.chapter == chapter and not claim.corpus}
+    for file in BOOK.glob(f"results/synthetic-*/quick/{chapter}.json"):
+        recorded = {row["key"] for row in json.loads(file.read_text())["results"]}
+        assert named <= recorded, file
+
+
+def test_the_numbers_of_the_paper_that_claims_name_are_noted():
+    assert {claim.reported for claim in claims.CLAIMS} <= {"", *REPORTED}
+
+
+def test_results_are_kept_by_corpus_and_profile_and_a_changed_parameter_joins_the_name(tmp_path):
+    book = tmp_path / "book"
+    (book / "profiles").mkdir(parents=True)
+    for name in ("01_training.ipynb",):
+        (book / name).write_bytes((BOOK / name).read_bytes())
+    for profile in chapters.PROFILES:
+        settings = chapters.profile(BOOK, profile).chapters["training"]
+        (book / "profiles" / f"{profile}.yml").write_text(json.dumps({"chapters": {"training": settings}}))
+    defaults = chapters.find(book)["training"].defaults
+
+    def kept(**changes):
+        one = result(0.6, 0.5, 0.7)
+        one["parameters"] = defaults | changes
+        one["provenance"]["synthetic"] = True
+        source = write(tmp_path / str(len(list(tmp_path.iterdir()))) / "results", training=one)
+        (place,) = keep.keep(source.parent, book)
+        assert json.loads(place.read_text()) == one
+        return place.relative_to(book / "results").as_posix()
+
+    assert kept() == "synthetic-fer2013/quick/training.json"
+    assert kept(corpus="fer2013") == "fer2013/quick/training.json"
+    assert kept(recipe="fast") == "synthetic-fer2013/quick/training-fast.json"
+    paper = chapters.profile(BOOK, "paper").chapters["training"]
+    assert kept(**paper) == "synthetic-fer2013/paper/training.json"
+    with pytest.raises(UsageError, match="tiny profile"):
+        kept(**chapters.profile(BOOK, "tiny").chapters["training"])
