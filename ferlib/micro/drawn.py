@@ -51,19 +51,42 @@ def clips(labels: Sequence[str], film: Film, n_jobs: int = 1, draw: Draw = draw_
     labels : keys of ``synthetic.native.clips.RECIPES``.
     Raises ``UsageError`` for a label that has no recipe.
     """
+    return series(labels, [film], n_jobs, draw)[0]
+
+
+def series(
+    labels: Sequence[str], films: Sequence[Film], n_jobs: int = 1, draw: Draw = draw_with_rig
+) -> list[Clips]:
+    """The same clips drawn once for each of ``films``, which say what differs."""
     unknown = sorted(set(labels) - set(RECIPES))
     if unknown:
         raise UsageError(f"No recipe for {', '.join(unknown)} (known: {', '.join(RECIPES)})")
-    kept = _kept(film)
-    plans = [_planned(label, i, film, kept) for i, label in enumerate(labels)]
-    levels, drifts, codes, apexes = zip(*plans, strict=True)
-    images = pictures(levels, drifts, film.seed, n_jobs, draw)
+    plans = [[_planned(label, i, film) for i, label in enumerate(labels)] for film in films]
+    items = [(i, film.seed, plan[0], plan[1]) for film, mine in zip(films, plans, strict=True)
+             for i, plan in enumerate(mine)]  # fmt: skip
+    images = jobs.run(partial(_drawn, draw=draw), items, n_jobs, what="clips drawn")
     n = len(labels)
-    table = pd.DataFrame({"row": range(n), "subject": [f"P{i:03d}" for i in range(n)], "label": labels})
-    table = table.assign(sequence=table["subject"], fps=FPS, n_frames=len(kept), onset=0, apex=apexes,
-                         offset=len(kept) - 1, apex_estimated=False, au_codes=codes)  # fmt: skip
-    table["apex_at"] = [kept[apex] / kept[-1] for apex in apexes]
-    faces = FaceSet(images, pd.DataFrame(), f"synthetic-{CORPUS}", f"seed{film.seed}", True, {}, ())
+    return [
+        _as_clips(labels, film, mine, images[k * n : (k + 1) * n])
+        for k, (film, mine) in enumerate(zip(films, plans, strict=True))
+    ]
+
+
+def _as_clips(
+    labels: Sequence[str],
+    film: Film,
+    plans: Sequence[tuple[np.ndarray, np.ndarray, str, int]],
+    images: Sequence[np.ndarray],
+) -> Clips:
+    kept, n = _kept(film), len(labels)
+    table = pd.DataFrame({"row": range(n), "subject": [f"P{i:03d}" for i in range(n)], "label": list(labels)})
+    table = table.assign(
+        sequence=table["subject"], fps=FPS, n_frames=len(kept), onset=0, apex=[plan[3] for plan in plans],
+        offset=len(kept) - 1, apex_estimated=False, au_codes=[plan[2] for plan in plans],
+    )  # fmt: skip
+    table["apex_at"] = kept[table["apex"]] / kept[-1]
+    pictures = np.concatenate(images)
+    faces = FaceSet(pictures, pd.DataFrame(), f"synthetic-{CORPUS}", f"seed{film.seed}", True, {}, ())
     at = tuple(np.split(np.arange(n * len(kept)), n))
     return Clips(faces, table, at, tuple([kept / FPS] * n), pd.DataFrame())
 
@@ -75,7 +98,7 @@ def courses(labels: Sequence[str], film: Film) -> list[pd.DataFrame]:
     """
     made = []
     for i, label in enumerate(labels):
-        levels = _planned(label, i, film, _kept(film))[0].max(axis=2)  # (T, U)
+        levels = _planned(label, i, film)[0].max(axis=2)  # (T, U)
         acting = np.flatnonzero(levels.max(axis=0) > 0)
         names = [f"AU {int(DRAWN_AUS[u][2:])}" for u in acting]
         made.append(pd.DataFrame(levels[:, acting], columns=names))
@@ -87,30 +110,20 @@ def _kept(film: Film) -> np.ndarray:
     return np.unique(np.linspace(0, film.n_frames - 1, film.drawn or film.n_frames).round().astype(int))
 
 
-def _planned(label: str, i: int, film: Film, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, str, int]:
-    """Levels (T, U, 2), drift (T, 3), codes, and the apex as a position among the frames ``kept``."""
+def _planned(label: str, i: int, film: Film) -> tuple[np.ndarray, np.ndarray, str, int]:
+    """Levels (T, U, 2), drift (T, 3), codes, and the apex as a position among the frames that are drawn."""
     rng = rng_of(CORPUS, film.seed, "clip", i)
     codes = draw_codes(label, rng)
     peak = film.strength * peak_of(codes) * rng.uniform(0.9, 1.1, (len(U_OF), 2))
     apex = int(film.n_frames * rng.uniform(0.3, 0.6))
     levels = dynamics.micro(np.clip(peak, 0, 5), film.n_frames, apex, rng)
     drift = dynamics.drift(film.n_frames, FPS, 1.0, rng) * film.drift_deg
+    kept = _kept(film)
     return levels[kept], drift[kept], code_text(codes), int(np.abs(kept - apex).argmin())
 
 
-def pictures(
-    levels: Sequence[np.ndarray],
-    drifts: Sequence[np.ndarray],
-    seed: int,
-    n_jobs: int = 1,
-    draw: Draw = draw_with_rig,
-) -> np.ndarray:
-    """Grey crops of the size that stores keep: (sum of T, 96, 96) uint8, person i for the i-th (T, U, 2) levels."""
-    items = [(i, seed, *both) for i, both in enumerate(zip(levels, drifts, strict=True))]
-    return np.concatenate(jobs.run(partial(_drawn, draw=draw), items, n_jobs, what="clips drawn"))
-
-
 def _drawn(item: tuple[int, int, np.ndarray, np.ndarray], draw: Draw) -> np.ndarray:
+    """Grey crops of the size that stores keep, (T, 96, 96) uint8, of (person, seed, levels, drift)."""
     import cv2
 
     who, seed, levels, drift = item
@@ -153,10 +166,9 @@ def long_films(
     The micro-expression lasts 0.2 to 0.5 s (Yan et al. 2013) and begins anywhere.
     """
     plans = [_planned_film(i, seconds, fps, seed) for i in range(n)]
-    levels, drifts, marks = zip(*plans, strict=True)
-    images = pictures(levels, drifts, seed, n_jobs)
-    films = np.split(images, n)
-    return [LongFilm(frames, mark, fps) for frames, mark in zip(films, marks, strict=True)]
+    items = [(i, seed, levels, drift) for i, (levels, drift, _) in enumerate(plans)]
+    films = jobs.run(partial(_drawn, draw=draw_with_rig), items, n_jobs, what="films drawn")
+    return [LongFilm(frames, plan[2], fps) for frames, plan in zip(films, plans, strict=True)]
 
 
 def _planned_film(

@@ -14,13 +14,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
-from ferlib import jobs, metrics, splits
+from ferlib import features, heads, jobs, metrics, splits
+from ferlib.datasets import FaceSet
+from ferlib.labels import au_columns, au_present
 from ferlib.micro import motion, network
 from ferlib.micro.clips import Clips, to_length
 from ferlib.micro.lbptop import LBPTOP, describe
 from ferlib.micro.network import ClipConfig, Examples
+from ferlib.runs import Run
 from ferlib.splits import Parts
 
 PROTOCOL = "leave-one-person-out"
@@ -43,7 +47,7 @@ class Outcome:
     """What an LSTM said of every clip.
 
     predictions : of the epoch that each fold's validation people chose.
-    epochs : for each fold ``fold rows best_epoch val_loss watched``: what the audit of leaks needs.
+    epochs : for each fold ``fold rows best_epoch history watched``: what the audit of leaks needs.
     """
 
     predictions: pd.DataFrame
@@ -152,6 +156,23 @@ def examples(net: nn.Module, frames: Sequence[np.ndarray], clips: Clips, config:
     return Examples(x, lengths, labels_of(clips), clips.as_faces())
 
 
+def au_examples(run: Run, coded: FaceSet, frames: Sequence[np.ndarray], clips: Clips) -> Examples:
+    """Examples whose features are Action Units: the logits of a head on the last hidden layer of ``run``.
+
+    coded : faces whose AUs are known, with people of their own; the head learns from their train and val parts.
+    """
+    part = splits.parts(coded, target="au")
+    inside = [features.of(run, faces) for faces in (part.train, part.val)]
+    told = [au_present(faces.table, au_columns(coded.table)) for faces in (part.train, part.val)]
+    head = heads.fit(inside[0], told[0], inside[1], told[1])["single"]
+    images = np.concatenate(frames)
+    table = pd.DataFrame({"row": np.arange(len(images))})
+    shown = FaceSet(images, table, clips.faces.corpus, "", clips.faces.synthetic, {}, ())
+    with torch.inference_mode():
+        logits = head(torch.from_numpy(np.array(features.of(run, shown)))).numpy()  # (N, U)
+    return Examples(*network.padded(logits, frames), labels_of(clips), clips.as_faces())
+
+
 def frozen(net: nn.Module, clips: Clips, config: ClipConfig, size: int, where: Where = HERE) -> Outcome:
     """The LSTM on features of ``net`` as it is: computed once, shared by all folds."""
     return on_features(examples(net, inputs(clips, config, size), clips, config), clips, config, where)
@@ -197,7 +218,7 @@ def _fold_on_features(fold: int, made: Examples, clips: Clips, config: ClipConfi
         "fold": fold,
         "rows": part.test.table["row"].tolist(),
         "best_epoch": fitted.best_epoch,
-        "val_loss": [row["val_loss"] for row in fitted.history],
+        "history": fitted.history,
         "watched": fitted.watched,
     }
     return _table(clips, part, fitted.watched[fitted.best_epoch]), noted

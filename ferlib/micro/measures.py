@@ -125,3 +125,12 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Es
         gained[drawn].sum(axis=1) / n[drawn].sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     )
     return Estimate(float(gained.sum() / n.sum()), float(low), float(high), len(people), "subject")
+
+
+def verdict(gain: Estimate) -> str:
+    """What a difference of accuracies with its interval allows to say."""
+    if gain.low > 0:
+        return "more clips rightly than"
+    return (
+        "fewer clips rightly than" if gain.high < 0 else "no clearly different number of clips rightly than"
+    )

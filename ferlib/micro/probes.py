@@ -56,13 +56,13 @@ class Named:
 
 
 def trained_on_all(net: nn.Module, clips: Clips, config: ClipConfig, size: int) -> Named:
-    """An LSTM on features of ``net`` that learned from all people of ``clips``: those of fold 0 choose its epoch.
+    """An LSTM on features of ``net`` that learned from ``clips``, for probes with new people only.
 
-    For probes with new people only.
+    The test and validation people of fold 0 choose its epoch, the others train it.
     """
     made = loso.examples(net, loso.inputs(clips, config, size), clips, config)
     part = loso.folds(clips)[0]
-    train = np.isin(clips.table["row"], part.test.table["row"], invert=True)
+    train = np.isin(clips.table["row"], part.train.table["row"])
     faces = clips.as_faces()
     learns, chooses = (
         made.part(faces.select(mask).with_role(role)) for mask, role in ((train, "train"), (~train, "val"))

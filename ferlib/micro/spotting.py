@@ -102,11 +102,11 @@ def apex_errors(films: Sequence[LongFilm], curves: Sequence[np.ndarray]) -> np.n
 
 
 def by_chance(
-    films: Sequence[LongFilm], rng: np.random.Generator, how: Spotter = Spotter()
+    films: Sequence[LongFilm], rng: np.random.Generator, times: int = 50, how: Spotter = Spotter()
 ) -> list[tuple[int, int, int]]:
-    """(TP, FP, FN) of each film where one interval of a window's length is laid anywhere."""
+    """(TP, FP, FN) of each film, ``times`` over, where one interval of a window's length is laid anywhere."""
     counts = []
-    for film in films:
+    for film in [film for film in films for _ in range(times)]:
         lasts = 2 * max(1, round(how.window_s * film.fps / 2))
         start = int(rng.integers(len(film.frames) - lasts))
         counts.append(matched([(start, start + lasts)], [(film.marks[0], film.marks[2])]))
