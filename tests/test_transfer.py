@@ -77,7 +77,7 @@ def test_a_class_that_one_side_lacks_is_left_out_of_both_sides(cells, nets):
     assert cell.emotions == ("anger", "happiness")
     assert cell.mapping == "2 classes; answers left out: surprise; faces left out: contempt"
     assert set(cell.predictions["truth"]) == {"anger", "happiness"}
-    test = settings.parts_of(matrix("synthetic-a"), "synthetic-other", 0).test
+    test = settings.parts_of(matrix("synthetic-a", "synthetic-other"), "synthetic-other", 0).test
     assert cell.n_left_out == 2 * (test.table["emotion"] == "contempt").sum()  # two networks
     right = (cell.predictions[["anger", "happiness"]].idxmax(axis=1) == cell.predictions["truth"]).sum()
     assert cell.accuracy_of_all() == right / (2 * len(test))
@@ -129,7 +129,9 @@ def test_micro_macro_and_per_class_figures_are_those_of_scikit_learn(cells, summ
 
 def test_the_baseline_names_the_class_that_is_commonest_in_the_targets_train_part(cells):
     cell = cells["synthetic-a", "synthetic-other", "head", 1.0]
-    train = settings.parts_of(matrix("synthetic-a"), "synthetic-other", 0).train.table["emotion"]
+    train = settings.parts_of(matrix("synthetic-a", "synthetic-other"), "synthetic-other", 0).train.table[
+        "emotion"
+    ]
     expected = (cell.predictions["truth"] == train.value_counts().idxmax()).mean()
     assert cell.baseline(np.random.default_rng(0)).value == pytest.approx(expected)
 
@@ -284,8 +286,8 @@ def test_confusions_differ_by_what_the_networks_answered(cells):
 
 def test_wrong_settings_are_refused():
     for wrong, match in (({"modes": ("asis",)}, "Did you mean 'as is'"), ({"shares": (0.0,)}, "shares"),
-                         ({"modes": ()}, "at least one")):  # fmt: skip
+                         ({"modes": ()}, "at least two, and a mode")):  # fmt: skip
         with pytest.raises(UsageError, match=match):
-            matrix("synthetic-a", **wrong)
+            matrix("synthetic-a", "synthetic-copy", **wrong)
     with pytest.raises(UsageError, match="named twice"):
         matrix("synthetic-a", "synthetic-a")

@@ -72,6 +72,11 @@ class Cell:
         right = self.predictions[list(self.emotions)].idxmax(axis=1) == self.predictions["truth"]
         return float(right.sum() / (len(self.predictions) + self.n_left_out))
 
+    def dealt(self, rng: np.random.Generator) -> Cell:
+        """The same answers with the true names of the faces dealt out at random: what habit alone scores."""
+        names = rng.permutation(self.predictions["truth"].to_numpy())
+        return dataclasses.replace(self, predictions=self.predictions.assign(truth=names))
+
 
 def cells_of(matrix: Matrix, answers: dict[Unit, pd.DataFrame]) -> list[Cell]:
     """The cells of ``answers``, in the order of corpora, modes and shares."""

@@ -48,8 +48,8 @@ class Matrix:
     def __post_init__(self) -> None:
         for mode in self.modes:
             check_name("mode", mode, MODES)
-        if not self.corpora or not self.modes:
-            raise UsageError("A matrix needs at least one corpus and one mode")
+        if len(self.corpora) < 2 or not self.modes:
+            raise UsageError(f"corpora={list(self.corpora)}: a matrix needs at least two, and a mode")
         if len(set(self.corpora)) < len(self.corpora):
             raise UsageError(f"corpora={list(self.corpora)}: one is named twice")
         if any(not 0 < share <= 1 for share in (*self.shares, *self.tuned_shares)):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ferlib import features, metrics
+from ferlib import features, learner, metrics
 from ferlib.datasets import FaceSet
 from ferlib.metrics import Estimate
+from ferlib.recipes import RECIPES
 from ferlib.runs import Run
 from ferlib.transfer import classes, matching, shift
 from ferlib.transfer.cells import Cell
@@ -47,6 +49,12 @@ def _people(cells: list[Cell], target: str) -> pd.Index:
     return pd.Index(
         sorted({p for cell in cells if cell.target == target for p in cell.predictions["subject"]})
     )
+
+
+def as_estimate(row: Mapping[str, Any]) -> Estimate:
+    """The :class:`Estimate` in the columns ``value low high n unit`` of a row of a table."""
+    value, low, high = (float(row[part]) for part in ("value", "low", "high"))
+    return Estimate(value, low, high, int(row["n"]), str(row["unit"]))
 
 
 def right(cell: Cell) -> np.ndarray:
@@ -133,32 +141,34 @@ def matching_effects(matrix: Matrix, nets: dict[str, list[Run]], rng: np.random.
     ``plain`` is the accuracy without, ``value`` the difference, with an interval over people.
     """
     rows = []
-    for source in matrix.corpora:
-        for target in matrix.corpora:
-            for how in matching.KINDS if target != source else ():
-                plain, changed, people = _matched(matrix, nets[source], source, target, how)
-                found = mean_over_people(changed - plain, people, rng)
-                rows.append({"source": source, "target": target, "how": how,
-                             "plain": float(plain.mean()), **found.as_dict()})  # fmt: skip
+    for source, target in itertools.permutations(matrix.corpora, 2):
+        right, people = _matched(matrix, nets[source], source, target)
+        for how in matching.KINDS:
+            found = mean_over_people(right[how] - right["plain"], people, rng)
+            told = {"source": source, "target": target, "how": how, "plain": float(right["plain"].mean())}
+            rows.append({**told, **found.as_dict()})
     return pd.DataFrame(rows)
 
 
 def _matched(
-    matrix: Matrix, runs: list[Run], source: str, target: str, how: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N,) right as it is, (N,) right when matched, (N,) person of each prediction, over all pairs of folds."""
-    plain, changed, people = [], [], []
-    for s, t in pairs(len(runs), len(folds_of(matrix, target))):
+    matrix: Matrix, nets: list[Run], source: str, target: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Way of matching, or ``plain``, -> (N,) 1.0 where right; (N,) the person of each; over all pairs of folds."""
+    hits: dict[str, list[np.ndarray]] = {how: [] for how in ("plain", *matching.KINDS)}
+    people = []
+    for s, t in pairs(len(nets), len(folds_of(matrix, target))):
         test, like = parts_of(matrix, target, t).test, parts_of(matrix, source, s).train
-        kept = classes.shared(runs[s].emotions, test.emotions)
+        kept = classes.shared(nets[s].emotions, test.emotions)
         test = test.select(np.isin(test.table["emotion"].to_numpy(dtype=object), kept))
-        made = dataclasses.replace(test, images=matching.matched(test.images, like.images, how))
-        plain.append(_hits(runs[s], test, kept))
-        changed.append(_hits(runs[s], made, kept))
+        for how, found in hits.items():
+            images = test.images if how == "plain" else matching.matched(test.images, like.images, how)
+            found.append(_hits(nets[s], images, test.table["emotion"].to_numpy(), kept))
         people.append(test.subjects if test.subjects is not None else test.table["row"].to_numpy(str))
-    return np.concatenate(plain), np.concatenate(changed), np.concatenate(people)
+    return {how: np.concatenate(found) for how, found in hits.items()}, np.concatenate(people)
 
 
-def _hits(run: Run, faces: FaceSet, kept: tuple[str, ...]) -> np.ndarray:
-    p = classes.restricted(features.probabilities(run, faces), run.emotions, kept)
-    return (np.array(kept)[p.argmax(axis=1)] == faces.table["emotion"].to_numpy()).astype(float)
+def _hits(run: Run, images: np.ndarray, truth: np.ndarray, kept: tuple[str, ...]) -> np.ndarray:
+    """(N,) 1.0 where the network names the face rightly among ``kept``; nothing is kept on the disk."""
+    p = learner.predict(run.model(), images, RECIPES[run.config["recipe"]].flip_at_test)
+    p = classes.restricted(p, run.emotions, kept)
+    return (np.array(kept)[p.argmax(axis=1)] == truth).astype(float)
