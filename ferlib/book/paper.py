@@ -71,6 +71,14 @@ REPORTED: dict[str, Reported] = {
 """What the pages quote, by the key that they glue."""
 
 
+SPTS_CAPP: dict[str, float] = {
+    "AU01": 0.969, "AU02": 0.979, "AU04": 0.910, "AU05": 0.978, "AU06": 0.958, "AU07": 0.892, "AU09": 0.996,
+    "AU11": 0.852, "AU12": 0.963, "AU15": 0.899, "AU17": 0.933, "AU20": 0.947, "AU23": 0.922, "AU24": 0.913,
+    "AU25": 0.975, "AU26": 0.803, "AU27": 0.998,
+}  # fmt: skip
+"""Area under the ROC curve of each AU on the photographed CK+, leaving out one person (Lucey et al. 2010, table 4)."""
+
+
 def reported_matrix(corpora: Iterable[str]) -> pd.DataFrame:
     """The paper's train x test matrix, as far as it reports one for ``corpora`` (drawn ones by their layout).
 

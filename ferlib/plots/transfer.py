@@ -55,19 +55,18 @@ def _one_matrix(ax: Axes, table: pd.DataFrame, high: float) -> None:
     )
     sns.heatmap(values, annot=words.reindex(names)[targets], fmt="", cmap="Blues", vmin=0, vmax=high, cbar=False,
                 ax=ax, linewidths=2, linecolor=PAPER, annot_kws={"fontsize": 8, "linespacing": 1.35})  # fmt: skip
-    _ink(ax, high, 0.62)
+    _ink(ax, values, 0.62 * high)
     ax.set_xticklabels([short(name) for name in targets], rotation=0, fontsize=8.5)
     ax.set_yticklabels([short(name) for name in names], rotation=90, va="center", fontsize=7.5)
     ax.set_xlabel("tested on", fontsize=9)
     ax.set_ylabel("trained on", fontsize=9)
 
 
-def _ink(ax: Axes, high: float, share: float) -> None:
-    """Write dark on light cells and light on those above ``share`` of the darkest, so that all can be read."""
-    values = np.ma.filled(ax.collections[0].get_array().ravel(), 0)
-    drawn = values[np.ma.getmaskarray(ax.collections[0].get_array().ravel()) == 0]
-    for text, value in zip(ax.texts, drawn, strict=True):
-        text.set_color(PAPER if abs(value) > share * high else INK)
+def _ink(ax: Axes, values: pd.DataFrame, bound: float) -> None:
+    """Write dark on light cells and light on those beyond ``bound``, so that all can be read."""
+    flat = values.to_numpy(dtype=float).ravel()
+    for text, value in zip(ax.texts, flat[~np.isnan(flat)], strict=True):
+        text.set_color(PAPER if abs(value) > bound else INK)
 
 
 def _words(row: pd.Series) -> str:
@@ -175,7 +174,7 @@ def confusion_change(table: pd.DataFrame, title: str = "") -> Axes:
     )
     sns.heatmap(table, annot=words, fmt="", cmap="PuOr_r", vmin=-0.8, vmax=0.8, cbar=False, ax=ax, linewidths=1.5,
                 linecolor=PAPER, annot_kws={"fontsize": 9.5})  # fmt: skip
-    _ink(ax, 0.8, 0.62)
+    _ink(ax, table, 0.5)
     ax.set(xlabel="named by the network", ylabel="true emotion", title=title)
     ax.tick_params(axis="x", rotation=40)
     ax.tick_params(axis="y", rotation=0)
