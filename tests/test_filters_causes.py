@@ -55,6 +55,25 @@ def test_a_filter_that_follows_an_au_has_its_tuning_curve_and_selects_it():
     assert chosen["index"].tolist() == pytest.approx([(240 - 80) / (240 + 80)] * 2)
 
 
+def test_rest_and_one_level_are_enough_for_causes():
+    stimuli = striped_stimuli()
+    rows = stimuli.table["level"].isin([0, 5]).to_numpy()
+    table = stimuli.table[rows].reset_index(drop=True)
+    net = Watcher([ACROSS, DOWN])
+    some = filters.tuning(net, LAYER, filters.Stimuli(stimuli.images[rows], table))
+    every = filters.tuning(net, LAYER, stimuli)
+    assert some.levels == (0, 5)
+    assert np.array_equal(some.response, every.response[:, :, [0, 5]])
+    pd.testing.assert_frame_equal(filters.causes(some, rng()), filters.causes(every, rng()))
+    assert np.array_equal(filters.interactions(some, rng()).value, filters.interactions(every, rng()).value)
+
+
+@pytest.mark.parametrize("levels", [(), (0, 5), (5, 1), (6,)])
+def test_levels_that_facs_does_not_have_are_refused(levels):
+    with pytest.raises(UsageError, match="some of 1 to 5"):
+        filters.TuningPlan(levels=levels)
+
+
 def test_the_selectivity_index_is_that_of_morcos():
     response = np.zeros((1, 3, 6, 4), np.float32)
     response[0, :, -1] = np.array([4.0, 1, 3])[:, None]

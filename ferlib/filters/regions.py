@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferlib import devices
-from ferlib.filters.stimuli import TUNED_AUS, _kept, _scenes
+from ferlib.filters.stimuli import TUNED_AUS, as_uint8, kept, luminance, still_scenes
 from ferlib.labels import DRAWN_AUS
 
 
@@ -17,7 +17,7 @@ class RegionPlan:
 
     n: int = 120
     size: int = 48
-    eye_line: float = 0.34
+    eye_line: float = 0.39
     seed: int = 0
 
 
@@ -40,18 +40,16 @@ def region_faces(plan: RegionPlan) -> Regions:
 
     def draw() -> np.ndarray:
         crowd = people.draw_people("regions", plan.seed, np.arange(plan.n))
-        scenes = _scenes(camera, people.seeds_of("regions", plan.seed, np.arange(plan.n)), plan.eye_line)
+        scenes = still_scenes(camera, people.seeds_of("regions", plan.seed, np.arange(plan.n)), plan.eye_line)
         levels = np.repeat(
             independent_levels(plan.n, np.random.default_rng(plan.seed))[:, :, None], 2, axis=2
         )
         with devices.settled(1):  # a second thread costs more than it gives where a core is busy
             drawn = render.draw_faces(crowd, levels, scenes, plan.size, truth=True)
-        colour = drawn.images.float()
-        grey = 0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2]
         assert drawn.masks is not None
-        own = drawn.masks[:, [DRAWN_AUS.index(au) for au in TUNED_AUS]]
-        together = np.concatenate([grey.round().clamp(0, 255)[:, None].numpy(), own.numpy()], axis=1)
-        return together.astype(np.uint8)  # one array: the picture, then a mask an AU
+        own = drawn.masks[:, [DRAWN_AUS.index(au) for au in TUNED_AUS]].numpy()
+        grey = as_uint8(luminance(drawn.images))
+        return np.concatenate([grey[:, None], own.astype(np.uint8)], axis=1)  # the picture, then a mask an AU
 
-    both = _kept("regions", plan, draw)
+    both = kept("regions", plan, draw)
     return Regions(np.ascontiguousarray(both[:, 0]), both[:, 1:].astype(bool))

@@ -19,7 +19,6 @@ PAIRS = (
     "AU12+AU25", "AU15+AU17", "AU20+AU25", "AU23+AU24", "AU25+AU26",
 )  # fmt: skip
 """Pairs that act together in the faces of emotions (EMFACS)."""
-STRONGEST = 5
 FACTORS: dict[str, tuple[str, ...]] = {
     "AUs": (),
     "person": (),
@@ -34,28 +33,33 @@ FACTORS: dict[str, tuple[str, ...]] = {
 class TuningPlan:
     """Which faces to draw: each person at rest, then every AU alone from A to E, then pairs of AUs at E.
 
-    aus : names of AUs that the rig draws.  pairs : two names joined by ``+``.  size : pixels.
-    eye_line : height of the eyes, a fraction of the picture: 0.34 in crops aligned by the eyes.
+    aus : names of AUs that the rig draws.  pairs : two names joined by ``+``.  levels : in [1, 5], ascending; the
+    last alone is enough for causes and interactions, and then many people cost little.  size : pixels.
+    eye_line : height of the eyes, a fraction of the picture: 0.39 in the probe and in FER2013, 0.34 in CK+, whose
+    crops are aligned by the eyes.
     """
 
     aus: tuple[str, ...] = TUNED_AUS
     pairs: tuple[str, ...] = PAIRS
+    levels: tuple[int, ...] = (1, 2, 3, 4, 5)
     n_people: int = 12
     size: int = 48
-    eye_line: float = 0.34
+    eye_line: float = 0.39
     seed: int = 0
 
     def __post_init__(self) -> None:
         for au in [*self.aus, *(au for pair in self.pairs for au in pair.split("+"))]:
             check_name("drawn AU", au, DRAWN_AUS)
+        if not self.levels or list(self.levels) != sorted({*self.levels} & {1, 2, 3, 4, 5}):
+            raise UsageError(f"levels={self.levels}: give some of 1 to 5 (A to E), ascending")
         if self.n_people < 2:
             raise UsageError(f"n_people={self.n_people}: intervals over people need at least 2")
 
     @property
     def conditions(self) -> list[tuple[str, int]]:
         """(AU or pair, level) of each picture of a person; ``("", 0)`` is the face at rest."""
-        alone = [(au, level) for au in self.aus for level in range(1, STRONGEST + 1)]
-        return [("", 0), *alone, *((pair, STRONGEST) for pair in self.pairs)]
+        alone = [(au, level) for au in self.aus for level in self.levels]
+        return [("", 0), *alone, *((pair, self.levels[-1]) for pair in self.pairs)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +90,13 @@ def tuning_faces(plan: TuningPlan) -> Stimuli:
 
     def draw() -> np.ndarray:
         crowd = people.draw_people("tuning", plan.seed, np.arange(plan.n_people))
-        scenes = _scenes(
+        scenes = still_scenes(
             camera, people.seeds_of("tuning", plan.seed, np.arange(plan.n_people)), plan.eye_line
         )
         drawn = _grey(crowd[who], levels[which], scenes[who], plan.size)
         return as_uint8(_unmetered(drawn.reshape(plan.n_people, len(conditions), plan.size, plan.size)))
 
-    return Stimuli(_kept("tuning", plan, draw), table)
+    return Stimuli(kept("tuning", plan, draw), table)
 
 
 def _levels(acting: str, level: int) -> np.ndarray:
@@ -102,10 +106,10 @@ def _levels(acting: str, level: int) -> np.ndarray:
     return own
 
 
-def _scenes(camera: Any, seeds: np.ndarray, eye_line: float) -> Any:
-    """Studio scenes, as the drawn CK+ and the probe have, without noise, with the eyes where crops have them."""
+def still_scenes(camera: Any, seeds: np.ndarray, eye_line: float) -> Any:
+    """Studio scenes as the probe has them, centred and without noise."""
     still = {"noise": 0.0, "blur": 0.0, "jpeg": 0.0, "sharp": 0.0}
-    return camera.draw_scenes(seeds, "studio").with_(**still, eye_line=eye_line, centre=0.5, frame=19.1)
+    return camera.draw_scenes(seeds, "studio").with_(**still, eye_line=eye_line, centre=0.5, frame=19.5)
 
 
 def _unmetered(grey: np.ndarray) -> np.ndarray:
@@ -131,11 +135,16 @@ def _grey(crowd: Any, levels: np.ndarray, scenes: Any, size: int) -> np.ndarray:
     from ferlib.synthetic import render
 
     with devices.settled(1):  # a second thread costs more than it gives where a core is busy
-        drawn = render.draw_faces(crowd, levels, scenes, size).images.float()
-    return (0.299 * drawn[:, 0] + 0.587 * drawn[:, 1] + 0.114 * drawn[:, 2]).numpy()
+        return luminance(render.draw_faces(crowd, levels, scenes, size).images)
 
 
-def _kept(kind: str, plan: Any, draw: Any) -> np.ndarray:
+def luminance(images: Any) -> np.ndarray:
+    """(N, 3, H, W) RGB tensor -> (N, H, W) float32 grey levels (ITU-R BT.601)."""
+    colour = images.float()
+    return (0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2]).numpy()
+
+
+def kept(kind: str, plan: Any, draw: Any) -> np.ndarray:
     """The pictures of ``plan``, drawn or found; a change of the rig's code draws them anew."""
     folder = paths.home() / "stimuli"
     file = folder / f"{kind}-{config.digest(plan, config.code_digest(('synthetic',)), length=12)}.npy"
@@ -157,7 +166,7 @@ class ExchangePlan:
 
     n: int = 60
     size: int = 48
-    eye_line: float = 0.34
+    eye_line: float = 0.39
     seed: int = 0
 
 
@@ -173,7 +182,9 @@ def exchange_faces(plan: ExchangePlan) -> Stimuli:
 
     def draw() -> np.ndarray:
         crowd = people.draw_people("exchange", plan.seed, np.arange(2 * plan.n))
-        scenes = _scenes(camera, people.seeds_of("exchange", plan.seed, np.arange(2 * plan.n)), plan.eye_line)
+        scenes = still_scenes(
+            camera, people.seeds_of("exchange", plan.seed, np.arange(2 * plan.n)), plan.eye_line
+        )
         acting = independent_levels(2 * plan.n, np.random.default_rng(plan.seed))
         levels = np.repeat(acting[:, :, None], 2, axis=2)
         one, two = slice(0, plan.n), slice(plan.n, None)
@@ -190,7 +201,7 @@ def exchange_faces(plan: ExchangePlan) -> Stimuli:
             made.append(_grey(who, levels[does], scene, plan.size))
         return as_uint8(np.concatenate(made))
 
-    return Stimuli(_kept("exchange", plan, draw), table)
+    return Stimuli(kept("exchange", plan, draw), table)
 
 
 def _in_skin_of(who: Any, others: Any) -> Any:

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import nn
 
 from ferlib.filters.atlas import max_activations
-from ferlib.filters.stimuli import STRONGEST, Stimuli
+from ferlib.filters.stimuli import Stimuli
 from ferlib.metrics import LEVEL
 
 N_RESAMPLES = 1000
@@ -21,8 +21,8 @@ N_RESAMPLES = 1000
 class Tuning:
     """Answers of the F filters of a layer: the maximum of the map, after the ReLU.
 
-    response : (F, U, 6, P) float32, of AU ``aus[u]`` at level 0 (rest) to 5 (E) on the face of each person.
-    together : (F, V, P) float32, of both AUs of ``pairs[v]`` at E.
+    response : (F, U, L, P) float32, of AU ``aus[u]`` at ``levels[l]``, first 0 (rest), on the face of each person.
+    together : (F, V, P) float32, of both AUs of ``pairs[v]`` at the last level.
     """
 
     layer: str
@@ -30,6 +30,7 @@ class Tuning:
     pairs: tuple[str, ...]
     response: np.ndarray
     together: np.ndarray
+    levels: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
 
     @property
     def rest(self) -> np.ndarray:
@@ -38,7 +39,7 @@ class Tuning:
 
     @property
     def rise(self) -> np.ndarray:
-        """(F, U, 6, P): the answer above that to the same person at rest."""
+        """(F, U, L, P): the answer above that to the same person at rest."""
         return self.response - self.response[:, :, :1]
 
 
@@ -46,21 +47,17 @@ def tuning(model: nn.Module, layer: str, stimuli: Stimuli) -> Tuning:
     """The answers of ``layer`` to :func:`~ferlib.filters.tuning_faces`."""
     acts = max_activations(model, stimuli.images, layer)[layer]  # (N, F)
     table = stimuli.table
-    people = table["person"].nunique()
     cells = {
         key: acts[rows].T for key, rows in table.groupby(["acting", "level"], sort=False).indices.items()
     }
-    names = list(dict.fromkeys(table["acting"]))
-    aus = tuple(n for n in names if n and "+" not in n)
-    pairs = tuple(n for n in names if "+" in n)
-    response = np.empty((acts.shape[1], len(aus), STRONGEST + 1, people), np.float32)
-    for u, au in enumerate(aus):
-        for level in range(STRONGEST + 1):
-            response[:, u, level] = cells[(au, level) if level else ("", 0)]
-    together = [cells[pair, STRONGEST] for pair in pairs]
-    return Tuning(
-        layer, aus, pairs, response, np.stack(together, 1) if pairs else np.empty((len(response), 0, people))
-    )
+    names = [name for name in dict.fromkeys(table["acting"]) if name]
+    aus, pairs = (tuple(n for n in names if ("+" in n) == joined) for joined in (False, True))
+    levels = tuple(sorted({0, *table["level"]}))
+    rest = cells["", 0]  # (F, P)
+    response = [np.stack([rest, *(cells[au, level] for level in levels[1:])], axis=1) for au in aus]
+    together = [cells[pair, levels[-1]] for pair in pairs]
+    both = np.stack(together, axis=1) if pairs else np.empty((len(rest), 0, rest.shape[1]), np.float32)
+    return Tuning(layer, aus, pairs, np.stack(response, axis=1), both, levels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +93,12 @@ def over_people(values: np.ndarray, rng: np.random.Generator) -> Curves:
 
 
 def curves(found: Tuning, rng: np.random.Generator) -> Curves:
-    """Tuning curves (F, U, 6): mean rise above the same person's face at rest; 0 at level 0."""
+    """Tuning curves (F, U, L): mean rise above the same person's face at rest; 0 at level 0."""
     return over_people(found.rise, rng)
 
 
 def causes(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
-    """Which AU moves which filter: the rise at E, by itself and against the same filter's other AUs.
+    """Which AU moves which filter: the rise at the last level, by itself and against the same filter's other AUs.
 
     One row a filter and AU: ``filter au rise low high`` (95 % over people), ``p`` of a paired t-test over people,
     two-sided, ``q`` after Benjamini & Hochberg over all rows, and ``rank``, 1 for the AU that raises the filter
@@ -125,7 +122,7 @@ def causes(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
 def selectivity(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
     """How much more a filter answers to one AU than to the others.
 
-    Index (Morcos et al. 2018, eq. 1, on rises at E, negative ones counted as 0):
+    Index (Morcos et al. 2018, eq. 1, on rises at the last level, negative ones counted as 0):
     ``(best - mean of others) / (best + mean of others)``, 1 for one AU only, 0 for all alike, NaN for no rise.
     Every second person chooses the AU, the others are measured, so that choosing the best of many flatters
     nobody.  One row a filter: ``filter au index low high n``.
@@ -157,7 +154,7 @@ def _index(rises: np.ndarray, best: int) -> np.ndarray:
 
 
 def interactions(found: Tuning, rng: np.random.Generator) -> Curves:
-    """(F, V): the answer to two AUs at E beyond the sum of their rises alone, ``r_ab - r_a - r_b + r_0``."""
+    """(F, V): the answer to two AUs at the last level beyond the sum of their rises, ``r_ab - r_a - r_b + r_0``."""
     alone = found.response[:, :, -1]  # (F, U, P)
     parts = [[found.aus.index(au) for au in pair.split("+")] for pair in found.pairs]
     beyond = [found.together[:, v] - alone[:, a] - alone[:, b] + found.rest for v, (a, b) in enumerate(parts)]
