@@ -178,8 +178,9 @@ def test_drawn_stimuli_hold_everything_but_the_muscles_and_are_drawn_once(tmp_pa
     assert drawn.table["level"].tolist() == [0, 1, 2, 3, 4, 5] * 2
     faces = drawn.images.reshape(2, 6, 32, 32).astype(float)
     moved = np.abs(faces[:, 1:] - faces[:, :1])
-    assert (np.diff(moved.mean(axis=(2, 3)), axis=1) > 0).all()  # the wider the mouth, the more changes
-    assert moved[:, -1, :10].mean() < 1  # nothing above the brows; with the camera's metering it were above 4
+    amount = moved.mean(axis=(2, 3))
+    assert (amount[:, -1] > 2 * amount[:, 0]).all()  # the wider the mouth, the more changes
+    assert moved[:, -1, :10].mean() < 1  # nothing above the brows; with the camera's metering it were above 3
     assert moved[:, :, 20:].max() > 30
     monkeypatch.setattr("ferlib.synthetic.render.draw_faces", None)
     assert np.array_equal(filters.tuning_faces(plan).images, drawn.images)
