@@ -68,6 +68,10 @@ CLAIMS: tuple[Claim, ...] = (
           chance=0.0),
     Claim("Micro-expressions are found in longer films.", "micro_expressions", "spotting_f1",
           chance="spotting_f1_chance"),
+    Claim("Active filters match Action Units, and more of them than by chance.", "facs_correlation",
+          "matching_filters", "matching_filters", "matching_by_chance", section="3.2"),
+    Claim("Filters follow Action Units beyond the emotion, and more of them than in an untrained network.",
+          "facs_correlation", "filters_beyond_emotion", chance="filters_beyond_emotion_untrained"),
     Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
           "au_correlation", chance=0.0),
 )  # fmt: skip
@@ -142,15 +146,12 @@ def _told(claim: Claim, book: Path) -> str:
     reported = REPORTED.get(claim.reported)
     about = f"section {claim.section} of the paper, " if claim.section else ""
     about += f"reported {reported}, " if reported else ""
-    body = "".join(_line(row) for row in judged(claim, book)) or NOTHING
+    title = f"### {claim.says}\n\n{about}chapter *{claim.chapter}*, number *{claim.key.replace('_', ' ')}*"
+    body = "".join(_line(row) for row in judged(claim, book))
+    if not body:
+        return f"{title}\n\n**not shown**: no number of record yet\n"
     head = "<tr><th>verdict</th><th>ours</th><th>n</th><th>measured on</th><th>made by</th></tr>"
-    return (
-        f"### {claim.says}\n\n{about}chapter *{claim.chapter}*, number *{claim.key.replace('_', ' ')}*\n\n"
-        f'<table class="claims"><thead>{head}</thead><tbody>{body}</tbody></table>\n'
-    )
-
-
-NOTHING = "<tr><td><strong>not shown</strong></td><td colspan=4>no number of record yet</td></tr>"
+    return f'{title}\n\n<table class="claims"><thead>{head}</thead><tbody>{body}</tbody></table>\n'
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -173,7 +173,8 @@ def recovery_panels(table: pd.DataFrame) -> np.ndarray:
         _percent(ax)
     for ax in axes[-1]:
         ax.set_xlabel("signal to noise")
-    axes[0, 2].set_xlabel("")
+    axes[0, 2].tick_params(labelbottom=True)
+    axes[0, 2].set_xlabel("signal to noise")
     axes.flat[-1].set_axis_off()
     handles, words = axes.flat[0].get_legend_handles_labels()
     axes.flat[-1].legend(handles, words, loc="center", fontsize=8.5, handlelength=3)
