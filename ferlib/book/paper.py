@@ -34,6 +34,7 @@ class Reported:
 
 
 _paper = partial(Reported, source="breuer2017deep", to_check=True)
+_rerun = partial(Reported, source="varanka2023data", unit="")
 
 REPORTED: dict[str, Reported] = {
     "fer2013": _paper(0.721, 0.005, "accuracy on FER2013, seven emotions"),
@@ -67,6 +68,14 @@ REPORTED: dict[str, Reported] = {
     ),
     "megc_uf1": Reported(0.588, None, "UF1 of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
     "megc_uar": Reported(0.579, None, "UAR of LBP-TOP on the composite of MEGC 2019", "see2019megc", unit=""),
+    "leak_ststnet_clean": _rerun(
+        0.713, None, "UF1 of STSTNet, MEGC 2019, epoch not chosen on the held-out person"
+    ),
+    "leak_ststnet": _rerun(0.774, None, "the same, epoch chosen on the held-out person"),
+    "leak_offapex_clean": _rerun(
+        0.703, None, "UF1 of OFF-ApexNet, MEGC 2019, epoch not chosen on the held-out person"
+    ),
+    "leak_offapex": _rerun(0.839, None, "the same, epoch chosen on the held-out person"),
 }
 """What the pages quote, by the key that they glue."""
 
@@ -92,3 +101,12 @@ def reported_matrix(corpora: Iterable[str]) -> pd.DataFrame:
         told = {"value": found.value if found else float("nan"), "key": key if found else ""}
         rows.append({"source": source, "target": target, **told})
     return pd.DataFrame(rows)
+
+
+SPTS_CAPP_AUC: dict[str, float] = {
+    "AU01": 0.969, "AU02": 0.979, "AU04": 0.910, "AU05": 0.978, "AU06": 0.958, "AU07": 0.892, "AU09": 0.996,
+    "AU11": 0.852, "AU12": 0.963, "AU15": 0.899, "AU17": 0.933, "AU20": 0.947, "AU23": 0.922, "AU24": 0.913,
+    "AU25": 0.975, "AU26": 0.803, "AU27": 0.998,
+}  # fmt: skip
+"""Area under the ROC curve of each AU on photographs of CK+, one person left out: the baseline of its authors
+(shape and appearance of an active appearance model, Lucey et al. 2010, ``lucey2010extended``)."""

@@ -1,0 +1,141 @@
+"""Figures of Action Units read from features, and of what leaks add to a number."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from ferlib.plots.common import AMBER, BLUE, GREEN, INK, ORANGE, PINK, QUIET, WIDTH, styled
+from ferlib.plots.common import plt as plt  # the style is theirs
+
+__all__ = ["au_table", "leak_ladder", "source_ladder"]
+
+SOURCE_COLOURS = {"emotion": BLUE, "names": AMBER, "untrained": QUIET, "hog": PINK, "au": GREEN}
+SOURCE_NAMES = {
+    "emotion": "emotion features", "names": "emotion names alone", "untrained": "untrained network",
+    "hog": "HOG", "au": "trained on AUs",
+}  # fmt: skip
+
+
+@styled
+def au_table(
+    table: pd.DataFrame,
+    reference: Mapping[str, float] | None = None,
+    beside: Mapping[str, pd.Series] | None = None,
+) -> Axes:
+    """How well each Action Unit is told: AUC with its interval, the best first, those of too few people last.
+
+    table : index of AUs, columns ``auc auc_low auc_high positives people too_few``.
+    reference : AU -> AUC that others reported, drawn as open diamonds.
+    beside : source of features -> its AUC of each AU, drawn as small marks.
+    """
+    table = table.sort_values(["too_few", "auc"], ascending=[True, False])
+    _, ax = plt.subplots(figsize=(WIDTH, 1.5 + 0.3 * len(table)))
+    y = np.arange(len(table))[::-1]
+    colours = np.where(table["too_few"], QUIET, BLUE)
+    ax.axvline(0.5, color=ORANGE, linestyle="--", linewidth=1.2, label="guessing")
+    ax.hlines(y, table["auc_low"], table["auc_high"], color=colours, linewidth=2.5, alpha=0.55)
+    enough = ~table["too_few"].to_numpy(bool)
+    ax.plot(table["auc"][enough], y[enough], "o", color=BLUE, markersize=6.5, label=SOURCE_NAMES["emotion"])
+    ax.plot(
+        table["auc"][~enough], y[~enough], "o", color=QUIET, markersize=6, mfc="white", label="too few people"
+    )
+    for (source, areas), mark in zip((beside or {}).items(), ("x", "|", "+"), strict=False):
+        colour = SOURCE_COLOURS.get(source, INK)
+        ax.plot(areas.reindex(table.index), y, mark, color=colour, markersize=6, mew=1.6, linestyle="",
+                label=SOURCE_NAMES.get(source, source))  # fmt: skip
+    if reference:
+        others = pd.Series(reference).reindex(table.index)
+        ax.plot(
+            others,
+            y,
+            "D",
+            color=INK,
+            mfc="none",
+            markersize=6,
+            mew=1.1,
+            linestyle="",
+            label="reported, real CK+",
+        )
+    ax.set(yticks=y, yticklabels=[f"AU {int(au[2:])}" for au in table.index], ylim=(-0.7, len(table) - 0.3),
+           xlabel="area under the ROC curve, 95 % interval over people")  # fmt: skip
+    for place, positives, people in zip(y, table["positives"], table["people"], strict=True):
+        ax.text(1.01, place, f"{positives} ({people})", transform=ax.get_yaxis_transform(), va="center",
+                fontsize=9, color=QUIET)  # fmt: skip
+    ax.text(1.01, len(table) - 0.2, "faces\n(people)", transform=ax.get_yaxis_transform(), va="bottom",
+            fontsize=9, color=QUIET)  # fmt: skip
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09 - 0.4 / len(table)), ncols=3, columnspacing=1.2)
+    return ax
+
+
+@styled
+def source_ladder(summary: pd.DataFrame) -> Axes:
+    """Mean AUC over Action Units of each source of features, with its interval; a line at guessing.
+
+    summary : index of sources, columns ``value low high``; rows without an interval are left out.
+    """
+    shown = summary[summary["low"].notna()]
+    _, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.5 * len(shown)))
+    y = np.arange(len(shown))[::-1]
+    colours = [SOURCE_COLOURS.get(str(source), INK) for source in shown.index]
+    ax.axvline(0.5, color=ORANGE, linestyle="--", linewidth=1.2, label="guessing")
+    ax.hlines(
+        y, shown["low"].astype(float), shown["high"].astype(float), color=colours, linewidth=3, alpha=0.55
+    )
+    ax.scatter(shown["value"].astype(float), y, color=colours, s=55, zorder=3)
+    for place, value in zip(y, shown["value"], strict=True):
+        ax.annotate(
+            f"{value:.3f}", (value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9.5
+        )
+    names = [SOURCE_NAMES.get(str(source), str(source)) for source in shown.index]
+    ax.set(
+        yticks=y,
+        yticklabels=names,
+        ylim=(-0.6, len(shown) - 0.3),
+        xlabel="mean area under the ROC curve over AUs",
+    )
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="lower right")
+    return ax
+
+
+@styled
+def leak_ladder(table: pd.DataFrame) -> np.ndarray:
+    """What each leak buys: on the left from the clean number to the leaky one, on the right the difference.
+
+    table : index of leaks, columns ``clean leaky value low high`` in [0, 1].  Returns (2,) Axes.
+    """
+    _, axes = plt.subplots(
+        1, 2, figsize=(WIDTH, 1.3 + 0.62 * len(table)), sharey=True, gridspec_kw={"width_ratios": [1.15, 1]}
+    )
+    y = np.arange(len(table))[::-1]
+    left, right = axes
+    for place, clean, leaky in zip(y, table["clean"], table["leaky"], strict=True):
+        left.annotate(
+            "", (leaky, place), (clean, place), arrowprops={"arrowstyle": "-", "color": QUIET, "lw": 1.6}
+        )
+    left.plot(table["clean"], y, "o", color=BLUE, markersize=8, label="clean")
+    left.plot(table["leaky"], y, "X", color=ORANGE, markersize=8, label="with the leak")
+    names = [textwrap.fill(str(leak), 14) for leak in table.index]
+    left.set(yticks=y, yticklabels=names, ylim=(-0.6, len(table) - 0.4), title="Accuracy")
+    left.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.axvline(0, color=INK, linewidth=1.2)
+    sure = (table["low"].astype(float) > 0) | (table["high"].astype(float) < 0)
+    colours = np.where(sure, ORANGE, QUIET)
+    right.hlines(y, 100 * table["low"].astype(float), 100 * table["high"].astype(float), color=colours, linewidth=3,
+                 alpha=0.6)  # fmt: skip
+    right.scatter(100 * table["value"].astype(float), y, color=colours, s=50, zorder=3)
+    for place, value in zip(y, table["value"], strict=True):
+        right.annotate(f"{100 * value:+.1f}", (100 * value, place), (0, 8), textcoords="offset points", ha="center",
+                       fontsize=9.5)  # fmt: skip
+    right.set(title="Points added", xlabel="percentage points, 95 % interval")
+    for ax in axes:
+        ax.grid(axis="y", visible=False)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, columnspacing=1, handletextpad=0.2)
+    return axes
