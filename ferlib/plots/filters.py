@@ -161,7 +161,7 @@ def recovery_panels(table: pd.DataFrame) -> np.ndarray:
     kinds, tests = (list(dict.fromkeys(table[column])) for column in ("kind", "statistic"))
     _, axes = plt.subplots(2, 3, figsize=(WIDTH, 4.9), sharex=True, sharey=True)
     for ax, kind in zip(axes.flat, kinds, strict=False):
-        for test, colour, dash in zip(tests, CYCLE, DASHES, strict=True):
+        for test, colour, dash in zip(tests, CYCLE, DASHES, strict=False):
             own = table[(table["kind"] == kind) & (table["statistic"] == test)]
             ax.plot(own["snr"], own["share"], linestyle=dash, color=colour, linewidth=1.8, label=test)
         good = kind == kinds[0]
