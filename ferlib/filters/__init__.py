@@ -6,7 +6,7 @@
 ``attribution``  guided back-propagation, deconvnet, gradient (Captum), occlusion
 ``maximise``     pictures that excite a filter, from noise
 ``dissection``   overlap of strong places with the regions that AUs move
-``regions``      drawn faces with those regions, exactly
+``regions``      drawn faces with those regions, exactly; ``landmarks`` builds them from 68 landmarks
 ``stimuli``      faces drawn for experiments, kept in the home
 ``tuning``       tuning curves, selectivity, interactions, variance shares
 ``ablation``     what each emotion loses when filters fall silent
@@ -40,6 +40,7 @@ from ferlib.filters.controls import (
 )
 from ferlib.filters.dissection import dissect, iou, strong_places, thresholds
 from ferlib.filters.fields import Field, field_of, receptive_field
+from ferlib.filters.landmarks import AREAS, aligned_points, ckplus_landmarks, landmark_regions
 from ferlib.filters.maximise import Maximised, maximise
 from ferlib.filters.record import conv_layers, recording
 from ferlib.filters.regions import RegionPlan, Regions, region_faces
@@ -65,56 +66,12 @@ from ferlib.filters.tuning import (
 )
 
 __all__ = [
-    "METHODS",
-    "OUTPUT",
-    "PAIRS",
-    "TUNED_AUS",
-    "Atlas",
-    "Curves",
-    "ExchangePlan",
-    "Field",
-    "Maps",
-    "Maximised",
-    "RegionPlan",
-    "Regions",
-    "Stimuli",
-    "Tuning",
-    "TuningPlan",
-    "ablated",
-    "ablation",
-    "attribution",
-    "cascade",
-    "causes",
-    "chance_similarity",
-    "conv_layers",
-    "curves",
-    "deconvnet",
-    "dissect",
-    "exchange_faces",
-    "field_of",
-    "guided_backprop",
-    "hog_cells",
-    "interactions",
-    "iou",
-    "max_activations",
-    "maximise",
-    "named_rightly",
-    "occlusion",
-    "over_people",
-    "randomisation_check",
-    "rank",
-    "receptive_field",
-    "recording",
-    "region_faces",
-    "selectivity",
-    "shuffled_emotions",
-    "similarities",
-    "ssim",
-    "strong_places",
-    "strongest",
-    "thresholds",
-    "tuning",
-    "tuning_faces",
-    "untrained",
-    "variance_shares",
+    "AREAS", "METHODS", "OUTPUT", "PAIRS", "TUNED_AUS", "Atlas", "Curves", "ExchangePlan", "Field", "Maps",
+    "Maximised", "RegionPlan", "Regions", "Stimuli", "Tuning", "TuningPlan", "ablated", "ablation",
+    "aligned_points", "attribution", "cascade", "causes", "chance_similarity", "ckplus_landmarks",
+    "conv_layers", "curves", "deconvnet", "dissect", "exchange_faces", "field_of", "guided_backprop",
+    "hog_cells", "interactions", "iou", "landmark_regions", "max_activations", "maximise", "named_rightly",
+    "occlusion", "over_people", "randomisation_check", "rank", "receptive_field", "recording",
+    "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
+    "strongest", "thresholds", "tuning", "tuning_faces", "untrained", "variance_shares",
 ]  # fmt: skip
