@@ -12,6 +12,7 @@ the same path.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -57,6 +58,13 @@ def run(
     here = not scheduler and (n_jobs == 1 or len(items) < 2)
     with _here(work, items) if here else _on_dask(work, items, min(n_jobs, len(items)), scheduler) as done:
         return _gathered(done, items, what)
+
+
+def cores() -> int:
+    """Processes that work best side by side: one a core that this process may use, and one in a worker."""
+    if multiprocessing.parent_process() is not None:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _worked(task: Callable[[Any], Any], threads: int, home: str, item: Any) -> Any:
@@ -115,7 +123,9 @@ def _client(n_jobs: int, scheduler: str) -> Iterator[Any]:
         with client:
             yield client
         return
-    options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None, "memory_limit": None}
+    nowhere = "127.0.0.1:0"  # without an address its pages would be open to the network
+    options: dict[str, Any] = {"host": "127.0.0.1", "memory_limit": None, "dashboard_address": nowhere,
+                               "worker_dashboard_address": nowhere}  # fmt: skip
     with (
         LocalCluster(
             n_workers=n_jobs, threads_per_worker=1, processes=True, silence_logs=50, **options

@@ -33,6 +33,18 @@ def dies_once(folder, item):
     return item * item
 
 
+def addresses(item):
+    """Where this worker and its parent, the scheduler's process, listen."""
+    time.sleep(0.5)
+    here = psutil.Process()
+    return {
+        c.laddr.ip
+        for p in (here, *here.parents()[:2])
+        for c in p.net_connections("tcp")
+        if c.status == "LISTEN"
+    }
+
+
 def kills(item):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -59,6 +71,10 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path):
     assert (tmp_path / "died").exists()
 
 
+def test_nothing_listens_to_the_network():
+    assert set().union(*jobs.run(addresses, [0, 1], n_jobs=2)) == {"127.0.0.1"}
+
+
 def test_an_item_that_kills_every_worker_is_named(monkeypatch):
     monkeypatch.setattr(jobs, "DEATHS", 1)
     with pytest.raises(jobs.JobError, match=r"clips, 7: .*workers died"):
@@ -80,7 +96,9 @@ def test_a_scheduler_that_runs_elsewhere_is_used_and_left_running(tmp_path, monk
     from distributed import LocalCluster
 
     monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
-    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as cluster:
         assert jobs.run(product, [3], scheduler=cluster.scheduler_address) == jobs.run(product, [3])
         assert jobs.run(refuses, ["good"], scheduler=cluster.scheduler_address) == ["good"]
 

@@ -54,7 +54,9 @@ def cells(wish, answered):
 
 @pytest.fixture(scope="module")
 def summary(cells):
-    return transfer.summary(list(cells.values())).set_index(["source", "target", "mode", "share"])
+    return (
+        transfer.summary(list(cells.values())).set_index(["source", "target", "mode", "share"]).sort_index()
+    )
 
 
 def test_a_corpus_beside_its_copy_gives_equal_cells(summary):
@@ -235,13 +237,13 @@ def dying_work(wish, group):
 def test_a_matrix_whose_worker_was_killed_is_complete_and_equal_to_the_unbroken_one(
     wish, nets, answered, monkeypatch
 ):
-    small = dataclasses.replace(wish, corpora=wish.corpora[:2])
+    small = dataclasses.replace(wish, corpora=wish.corpora[:2], modes=("as is", "head"))
     for unit in transfer.units_of(small, nets):
         place_of(small, unit).unlink()
     monkeypatch.setattr(module, "_work", dying_work)
     again = transfer.answers(small, nets, n_jobs=2)
     assert (paths.home() / "died").exists()
-    assert len(again) == 2 * 2 * 2 * 4
+    assert len(again) == 2 * 2 * 2 * 3
     for unit, table in again.items():
         pd.testing.assert_frame_equal(table, answered[unit])
 
