@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ferlib import cli, datasets, paths
 from ferlib.config import DataError, UsageError
-from ferlib.datasets import drawn
+from ferlib.datasets import drawn, listing
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +136,21 @@ def test_ensure_draws_what_is_missing_and_only_that():
     assert len(datasets.load("synthetic-fer2013")) == 30
     with pytest.raises(DataError, match="ferlib corpus prepare fer2013 --source"):
         datasets.ensure("fer2013")
+
+
+@pytest.mark.usefixtures("toy_rig")
+def test_a_corpus_that_another_rig_drew_is_named_with_the_command_and_stays(monkeypatch, recwarn):
+    tree = datasets.make("fer2013", n_images=20, seed=3)
+    place, _ = datasets.prepare("fer2013", tree)
+    datasets.ensure("synthetic-fer2013")
+    assert not [w for w in recwarn if "rig" in str(w.message)]
+    stamp = (place / "manifest.json").stat().st_mtime_ns
+    monkeypatch.setattr(drawn, "rig_digest", lambda: "another")
+    again = "another version of the rig. Draw it again:  ferlib corpus make fer2013 --size quick --images 20 --seed 3"
+    with pytest.warns(UserWarning, match=again):
+        datasets.ensure("synthetic-fer2013")
+    assert again in listing.home()
+    assert (place / "manifest.json").stat().st_mtime_ns == stamp
 
 
 def test_chapters_that_run_side_by_side_draw_a_corpus_once(monkeypatch):

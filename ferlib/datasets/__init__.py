@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ferlib.config import DataError, UsageError, check_name
 from ferlib.datasets.about import how_to_get
 from ferlib.datasets.atomic import locked
 from ferlib.datasets.base import FaceSet, load
-from ferlib.datasets.drawn import make, writers
+from ferlib.datasets.drawn import make, outdated, writers
 from ferlib.datasets.native import LayoutError, Reading, drawn_mark, store_reading, stored_name
 from ferlib.datasets.report import Finding, Report
 from ferlib.datasets.store import is_prepared, open_store, read_manifest, verify_store, write_store
@@ -24,7 +25,8 @@ from ferlib.labels import DRAWN_PREFIX
 
 __all__ = [
     "FaceSet", "Finding", "Report", "check", "check_home", "drawn_mark", "ensure", "is_prepared", "load",
-    "make", "open_store", "prepare", "read_manifest", "stored_name", "verify_store", "write_store", "writers",
+    "make", "open_store", "outdated", "prepare", "read_manifest", "stored_name", "verify_store", "write_store",
+    "writers",
 ]  # fmt: skip
 
 READERS: dict[str, str] = {
@@ -107,6 +109,7 @@ def prepare(name: str, source: Path, skip_bad: bool = False, **options: Any) -> 
 def ensure(name: str) -> Path:
     """The folder of the prepared corpus ``name``; a missing ``synthetic-*`` one is drawn first.
 
+    One that another version of the rig drew stays as it is, and a warning says so.
     Raises ``DataError`` with the next command where a real corpus is not prepared.
     """
     if not is_prepared(name) and name.startswith(DRAWN_PREFIX):
@@ -114,5 +117,7 @@ def ensure(name: str) -> Path:
         with locked(paths.corpora() / f"{name}.ensure"):  # chapters that run side by side draw it once
             if not is_prepared(name):
                 prepare(plain, make(plain))
-    read_manifest(name)
+    notice = outdated(read_manifest(name))
+    if notice:
+        warnings.warn(notice, stacklevel=2)
     return paths.corpus(name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ferlib import paths
-from ferlib.config import DataError, UsageError, check_name
+from ferlib.config import DataError, UsageError, check_name, code_digest
 from ferlib.datasets.atomic import replacing
 from ferlib.datasets.native import DRAWN
 from ferlib.labels import DRAWN_PREFIX
@@ -69,4 +71,28 @@ def make(
             left.unlink()
         if not (fresh / DRAWN).is_file():
             raise DataError(f"The writer of {name} left no {DRAWN}; nothing was kept")
+        given = {"size": size, "subjects": n_subjects, "images": n_images, "seed": seed or None}
+        command = [f"ferlib corpus make {name}", *(f"--{k} {v}" for k, v in given.items() if v is not None)]
+        _complete(fresh / DRAWN, {"rig": rig_digest(), "command": " ".join(command)})
     return out
+
+
+def rig_digest() -> str:
+    """Digest of the code that draws: the same code, settings and seed draw the same faces."""
+    return code_digest(("synthetic",))
+
+
+def _complete(mark: Path, facts: dict[str, Any]) -> None:
+    """Add ``facts`` to a ``DRAWN.json``."""
+    content = json.loads(mark.read_text(encoding="utf-8")) | facts
+    mark.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def outdated(manifest: dict[str, Any]) -> str | None:
+    """What to say of a store that another version of the rig drew, and the command that draws it again; else None."""
+    drawn = manifest.get("drawn")
+    if drawn is None or drawn.get("rig") == rig_digest():
+        return None
+    plain = manifest["name"].removeprefix(DRAWN_PREFIX)
+    command = drawn.get("command", f"ferlib corpus make {plain}")
+    return f"{manifest['name']} was drawn by another version of the rig. Draw it again:  {command}"

@@ -8,6 +8,7 @@ from ferlib import paths
 from ferlib.config import DataError
 from ferlib.datasets import atomic
 from ferlib.datasets.about import ABOUT
+from ferlib.datasets.drawn import outdated
 from ferlib.datasets.store import is_prepared, read_manifest
 from ferlib.labels import CORPORA, DRAWN_PREFIX
 
@@ -46,12 +47,13 @@ def _corpus_line(name: str) -> tuple[str, ...]:
         f"{manifest['n_images']:,}",
         str(people),
         size,
-        f"prepared {manifest['date'][:10]} from {manifest['source']}",
+        f"prepared {manifest['date'][:10]} from {manifest['source']}"
+        + ("; drawn by another version of the rig" if outdated(manifest) else ""),
     )
 
 
 def home() -> str:
-    """One line a store, drawn tree, run and its features, with its size in megabytes; then the sums."""
+    """One line a store, drawn tree, run and its features, with its size in megabytes; the sum; what to draw again."""
     rows: list[tuple[str, ...]] = [("megabytes", "folder")]
     total = 0
     for group in (paths.corpora(), paths.home() / "drawn", paths.runs(), paths.features(), paths.transfer()):
@@ -61,7 +63,14 @@ def home() -> str:
             if size and not folder.name.endswith(".lock"):
                 rows.append((f"{size / 1e6:,.1f}", str(folder)))
     rows.append((f"{total / 1e6:,.1f}", f"{paths.home()} (FERLIB_HOME changes it)"))
-    return _columns(rows)
+    return "\n".join([_columns(rows), *_outdated()])
+
+
+def _outdated() -> list[str]:
+    """A sentence for each store that another version of the rig drew."""
+    names = sorted(p.name for p in paths.corpora().glob(f"{DRAWN_PREFIX}*") if is_prepared(p.name))
+    notices = (outdated(read_manifest(name)) for name in names)
+    return [notice for notice in notices if notice]
 
 
 def size_bytes(place: Path) -> int:

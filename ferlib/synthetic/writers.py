@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ferlib import jobs
 from ferlib.labels import DRAWN_AUS, FER2013_CODES
 from ferlib.lifeline import die_with
 from ferlib.synthetic.camera import draw_scenes
@@ -38,10 +39,6 @@ NODS = {
 """Degrees by which an emotion lifts the head on average: the sad look down (Coulson 2004)."""
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 _CHUNK = 250
-
-
-def _workers() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plan_fer2013(n_images: int, seed: int) -> pd.DataFrame:
@@ -68,7 +65,6 @@ def _begin_worker(owner: int) -> None:
 def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     """Grey pictures (N, size, size) uint8 and the truth table of one chunk of the plan."""
     plan, seed, size = job
-    torch.set_num_threads(1)
     people = draw_people("fer2013", seed, plan["person"].to_numpy())
     own = seeds_of("fer2013-face", seed, plan["row"].to_numpy())
     levels = draw_expressions(plan["shown"].tolist(), own, "wild")
@@ -102,12 +98,12 @@ def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int |
     if out.exists():
         raise FileExistsError(f"{out} exists already. Remove it or choose another folder.")
     plan = _plan_fer2013(n_images, seed)
-    jobs = [(plan.iloc[i : i + _CHUNK], seed, 48) for i in range(0, n_images, _CHUNK)]
-    with ProcessPoolExecutor(workers or _workers(), mp_context=get_context("spawn"),
-                             initializer=_begin_worker, initargs=(os.getpid(),)) as pool:  # fmt: skip
-        parts = list(pool.map(_draw_fer2013, jobs))
-    images = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
-    truth = pd.concat([table for _, table in parts], ignore_index=True)
+    order = np.argsort(plan["person"].to_numpy(), kind="stable")  # a person is dressed once a chunk
+    chunks = [(plan.iloc[order[i : i + _CHUNK]], seed, 48) for i in range(0, n_images, _CHUNK)]
+    parts = _draw_chunks(chunks, workers or jobs.cores())
+    images, truth = np.empty((n_images, 48 * 48), np.uint8), pd.concat([table for _, table in parts])
+    images[order] = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
+    truth = truth.sort_values("row", ignore_index=True)
     settings = {"n_images": n_images, "size": 48, "setting": "wild", "label_noise": FER2013_NOISE}
     with _new_folder(out) as folder:
         pixels = [" ".join(map(str, row)) for row in images.tolist()]
@@ -116,6 +112,15 @@ def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int |
         truth.to_parquet(folder / "truth.parquet", index=False)
         _mark(folder, "fer2013", seed, settings)
     return out
+
+
+def _draw_chunks(chunks: list, workers: int) -> list:
+    """Pictures and truth of each chunk, in order; one worker draws in this process."""
+    if workers == 1:
+        return [_draw_fer2013(chunk) for chunk in chunks]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"),
+                             initializer=_begin_worker, initargs=(os.getpid(),)) as pool:  # fmt: skip
+        return list(pool.map(_draw_fer2013, chunks))
 
 
 def _mark(folder: Path, corpus: str, seed: int, settings: dict) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,23 +76,9 @@ def draw_with_rig(shots: Shots) -> Pictures:
     framing = {"frame": shots.camera.height_cm, "eye_line": shots.camera.eye_line}
     scene = scene.with_(**{name: value for name, value in framing.items() if value is not None})
     people = draw_people(shots.corpus, shots.seed, shots.person)
-    with _one_thread():
-        drawn = draw_faces(people, shots.levels, scene, shots.px)
+    drawn = draw_faces(people, shots.levels, scene, shots.px)
     images = drawn.images.permute(0, 2, 3, 1).contiguous().numpy()
     return Pictures(images, drawn.landmarks.numpy(), drawn.pose.numpy(), noise)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread a process is fastest, and sums come out the same in all processes."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def set_into_frame(

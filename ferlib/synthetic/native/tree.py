@@ -21,6 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import ferlib
+from ferlib import jobs
 from ferlib.config import DataError, digest
 from ferlib.lifeline import die_with
 from ferlib.synthetic.native.plan import Format, Plan, au_side_columns, rng_of
@@ -45,7 +46,7 @@ def write_tree(
     Raises ``DataError`` where ``out`` holds something that was not drawn, or a drawing process died.
     """
     with fresh_folder(out) as folder:
-        landmarks, pose = _draw_all(folder, plan, workers or _cores(), draw or draw_with_rig)
+        landmarks, pose = _draw_all(folder, plan, workers or jobs.cores(), draw or draw_with_rig)
         labels(folder, plan, landmarks)
         _write_truth(folder / TRUTH, plan, landmarks, pose)
         settings = {**dataclasses.asdict(plan.size), **dataclasses.asdict(plan.camera)}
@@ -105,13 +106,13 @@ def _draw_all(folder: Path, plan: Plan, workers: int, draw: Draw) -> tuple[np.nd
     """Draw and save all frames.  Returns landmarks (N, 68, 2) in native pixels, pose (N, 3) in degrees."""
     for parent in {(folder / file).parent for file in plan.frames["file"]}:
         parent.mkdir(parents=True, exist_ok=True)
-    jobs = [(draw, shots, part) for shots, part in _chunks(folder, plan)]
-    done: Iterator = map(_draw_chunk, *zip(*jobs, strict=True))
+    chunks = [(draw, shots, part) for shots, part in _chunks(folder, plan)]
+    done: Iterator = map(_draw_chunk, *zip(*chunks, strict=True))
     with _pool(workers) if workers > 1 else nullcontext() as pool:
         try:
-            done = done if pool is None else pool.map(_draw_chunk, *zip(*jobs, strict=True))
+            done = done if pool is None else pool.map(_draw_chunk, *zip(*chunks, strict=True))
             parts = list(
-                tqdm(done, desc=plan.corpus, total=len(jobs), disable=None)
+                tqdm(done, desc=plan.corpus, total=len(chunks), disable=None)
             )  # silent in files and CI
         except BrokenProcessPool:
             raise DataError(f"{folder}: a drawing process died, perhaps of memory") from None
@@ -134,10 +135,6 @@ def _chunks(folder: Path, plan: Plan) -> Iterator[tuple[Shots, pd.DataFrame]]:
                   plan.levels[rows], plan.drift[rows]),
             frames.iloc[rows][["file", "width", "height", "colour"]],
         )  # fmt: skip
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
