@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -115,14 +116,24 @@ def corpus_make(
     out: Annotated[Path | None, typer.Option(help="Only write the native layout into this folder.")] = None,
 ) -> None:
     """Draw a corpus in its native layout; without --out also prepare it, as synthetic-NAME."""
-    from ferlib import datasets
+    from ferlib import datasets, jobs
 
     names = list(datasets.writers()) if name == "all" else [name]
-    for one in names:
-        into = out / one if out is not None and name == "all" else out
-        tree = datasets.make(one, size, subjects, images, seed, into)
-        stored = out is None and one in datasets.READERS
-        print(datasets.prepare(one, tree)[0] if stored else tree)
+    draw = partial(
+        _drawn, size=size, subjects=subjects, images=images, seed=seed, out=out, all_=name == "all"
+    )
+    for place in jobs.run(draw, names, n_jobs=jobs.cores(), what="corpora"):
+        print(place)
+
+
+def _drawn(name: str, *, size: str, subjects: int | None, images: int | None, seed: int, out: Path | None,
+           all_: bool) -> Path:  # fmt: skip
+    """Draw one corpus, and store it where no folder ``out`` is given; a worker draws in its own process alone."""
+    from ferlib import datasets
+
+    into = out / name if out is not None and all_ else out
+    tree = datasets.make(name, size, subjects, images, seed, into)
+    return datasets.prepare(name, tree)[0] if out is None and name in datasets.READERS else tree
 
 
 @corpus_app.command("check")
