@@ -100,7 +100,8 @@ def _recipes(setting: str):
         if own.empty:
             rows.append((emotion, rest, {}))
         for aus, count in zip(own["aus"], own["count"], strict=True):
-            acts = {int(n): (3.5, 1.0) for n in str(aus).split("+")}
+            strength = 4.3 if emotion == "contempt" else 3.5  # one lip corner alone must carry it
+            acts = {int(n): (strength, 1.0) for n in str(aus).split("+")}
             rows.append((emotion, rest * count / own["count"].sum(), acts))
     level, chance = np.zeros((len(rows), len(_AT))), np.zeros((len(rows), len(_AT)))
     for i, (_, _, acts) in enumerate(rows):

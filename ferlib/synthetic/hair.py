@@ -21,7 +21,7 @@ _HAIRLINE = ((0, 6.3), (0.35, 6.2), (0.6, 5.7), (0.78, 4.8), (0.92, 3.6), (1.05,
              (1.45, -1.7), (1.7, 0.2), (1.9, -0.6), (2.1, -6.0), (2.5, -8.5), (3.2, -9.0))  # fmt: skip
 _FLOWS = ("left", "right", "middle", "down", "crop", "curl")
 #              cm on top, at the sides, recession, fringe, roughness cm, how dense at the sides, flow
-_STYLE = {"short": (1.5, 0.35, 0.0, 0.0, 0.13, 0.85, "left"), "cropped": (0.4, 0.15, 0.0, 0.0, 0.03, 0.7, "crop"),
+_STYLE = {"short": (1.4, 0.35, 0.0, 0.0, 0.09, 0.85, "left"), "cropped": (0.4, 0.15, 0.0, 0.0, 0.03, 0.7, "crop"),
           "receding": (0.7, 0.35, 1.0, 0.0, 0.10, 0.8, "left"), "bald": (0, 0, 0, 0, 0, 1, "crop"),
           "fringe": (1.3, 0.9, 0.0, 1.0, 0.18, 1.0, "down"), "long": (0.9, 1.0, 0.0, 0.0, 0.14, 1.0, "middle"),
           "bun": (0.7, 0.35, 0.0, 0.0, 0.08, 1.0, "left"), "curly": (2.0, 1.2, 0.0, 0.25, 0.24, 1.0, "curl"),
@@ -141,7 +141,7 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     ragged = (0.25 * strands + 0.2 * clumps) * (0.15 + rough * 3.0)
     above = v - (line - fall) + ragged
     on_head = (part == HEAD).float() * (top > 0)
-    cover = torch.sigmoid(above * 3.2 + 0.5 * strands) * on_head
+    cover = torch.sigmoid(above * 4.5 + 0.6 * strands) * on_head
     cover = cover * (dense + (1 - dense) * maps.top)
     grown = (above * 0.7).clamp(0, 1)
     grown = grown * (2 - grown)

@@ -192,7 +192,7 @@ def lips(colour, p: Pixels, people: People):
         * (tint + (paint - tint) * people.looks["lipstick"].index_select(0, p.face))
         * torch.where(h > 0, 0.86, 1.0)
     )
-    seam = bell(h / 0.10) * (1 - t**4)
+    seam = bell(h / (0.08 + 0.7 * p.cm)) * (1 - t**4)
     return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - 0.35 * seam * body)
 
 
