@@ -101,12 +101,3 @@ def reported_matrix(corpora: Iterable[str]) -> pd.DataFrame:
         told = {"value": found.value if found else float("nan"), "key": key if found else ""}
         rows.append({"source": source, "target": target, **told})
     return pd.DataFrame(rows)
-
-
-SPTS_CAPP_AUC: dict[str, float] = {
-    "AU01": 0.969, "AU02": 0.979, "AU04": 0.910, "AU05": 0.978, "AU06": 0.958, "AU07": 0.892, "AU09": 0.996,
-    "AU11": 0.852, "AU12": 0.963, "AU15": 0.899, "AU17": 0.933, "AU20": 0.947, "AU23": 0.922, "AU24": 0.913,
-    "AU25": 0.975, "AU26": 0.803, "AU27": 0.998,
-}  # fmt: skip
-"""Area under the ROC curve of each AU on photographs of CK+, one person left out: the baseline of its authors
-(shape and appearance of an active appearance model, Lucey et al. 2010, ``lucey2010extended``)."""
