@@ -44,8 +44,8 @@ class HairMaps:
 
 def _along(turns: np.ndarray, radius: np.ndarray, width: float, length: float, seed: int) -> np.ndarray:
     """Noise of unit variance, ``width`` cm across circles of ``radius`` and ``length`` cm along them."""
-    table = np.random.default_rng(seed).standard_normal((1024, 64)).astype(np.float32)
-    table = cv2.GaussianBlur(table, (0, 0), sigmaX=0.6, sigmaY=0.6)
+    raw = np.random.default_rng(seed).standard_normal((1024, 64)).astype(np.float32)
+    table = cv2.GaussianBlur(raw, (0, 0), sigmaX=0.6, sigmaY=0.6)
     row, col = radius / width, turns * 12.0 / length
     found = cv2.remap(
         table, col.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, None, cv2.BORDER_WRAP
@@ -110,7 +110,7 @@ def hair_maps(cols: int, device: str = "cpu") -> HairMaps:
 
 def _flow(people: People) -> torch.Tensor:
     """Which of ``_FLOWS`` (N,) each person's hair follows: a parting lies on the side of ``hair_part``."""
-    kinds = torch.tensor([_FLOWS.index(_STYLE[s][-1]) for s in HAIR_STYLES])  # type: ignore[arg-type]
+    kinds = torch.tensor([_FLOWS.index(_STYLE[s][-1]) for s in HAIR_STYLES])
     kind = kinds[people.looks["hair_style"].long()]
     part = people.looks["hair_part"]
     swept = (kind < 2) | ((kind == 2) & (part.abs() > 0.4))
