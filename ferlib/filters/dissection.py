@@ -53,20 +53,24 @@ def iou(places: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
     places : (N, F, H, W) bool.  masks : (N, U, H, W) bool.  Bau et al. 2017, eq. 1.  NaN where both are empty.
     """
-    return _overlap(_as_float(places), _as_float(masks))
+    return _ratio(_pixels(places), _pixels(masks))
 
 
-def _as_float(regions: np.ndarray) -> torch.Tensor:
-    """(N, C, H, W) bool -> (N, C, H * W) float32."""
-    return torch.from_numpy(np.ascontiguousarray(regions)).flatten(2).float()
+def _pixels(regions: np.ndarray) -> torch.Tensor:
+    """(N, C, H, W) bool -> (C, N, H * W) float32."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(regions, 1, 0))).flatten(2).float()
 
 
-def _overlap(places: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
-    both = torch.einsum("nfx,nux->fu", places, masks).numpy().astype(np.float64)
-    area = places.sum(dim=(0, 2), dtype=torch.float64).numpy()
-    own = masks.sum(dim=(0, 2), dtype=torch.float64).numpy()
-    union = area[:, None] + own - both
-    return np.where(union > 0, both / np.maximum(union, 1), np.nan)
+def _ratio(places: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
+    """places : (F, N, H * W).  masks : (U, N, H * W).  Returns (F, U)."""
+    both = (places.flatten(1) @ masks.flatten(1).T).double()
+    union = _area(places)[:, None] + _area(masks) - both
+    return torch.where(union > 0, both / union.clamp(min=1), torch.nan).numpy()
+
+
+def _area(regions: torch.Tensor) -> torch.Tensor:
+    """(C, N, H * W) -> (C,) float64: how many pixels, exactly also where they are many."""
+    return regions.sum(dim=2).double().sum(dim=1)
 
 
 def dissect(
@@ -88,12 +92,11 @@ def dissect(
     """
     if len(masks) != len(pictures_of(images)):
         raise DataError(f"{len(masks)} rows of masks for {len(pictures_of(images))} images")
-    places = _as_float(strong_places(model, layer, images, quantile, masks.shape[2:]))
-    regions = _as_float(masks)
-    found = _overlap(places, regions)
-    null = np.stack(
-        [_overlap(places, regions[torch.as_tensor(rng.permutation(len(regions)))]) for _ in range(n_null)]
-    )
+    places = _pixels(strong_places(model, layer, images, quantile, masks.shape[2:]))
+    regions = _pixels(masks)
+    found = _ratio(places, regions)
+    orders = (torch.as_tensor(rng.permutation(len(masks))) for _ in range(n_null))
+    null = np.stack([_ratio(places, regions[:, order]) for order in orders])
     filters, aus = (grid.ravel() for grid in np.indices(found.shape))
     return pd.DataFrame(
         {
