@@ -30,6 +30,13 @@ LEVELS: dict[str, dict[str, Any]] = {
     "occlusion": {"a hand": 1},
 }
 """Factor -> its levels, each against the plain picture of the same person with the same expression."""
+CAPTIONS: dict[tuple[str, str], str] = {
+    **{("yaw", level): f"turned {level}" for level in LEVELS["yaw"]},
+    **{("light", level): f"light {level}" for level in LEVELS["light"]},
+    ("light", "dim"): "dim light",
+    ("glasses", "worn"): "glasses",
+}
+"""How a picture names its level where the level's own name does not say it."""
 DRAWN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """The emotions drawn: those that every corpus of the chapter knows."""
 PEOPLE = "transfer-factors"
