@@ -1,4 +1,4 @@
-# Everything runs in a virtual environment made from requirements.lock:  make book | test | bench | lint | serve | lab
+# Everything runs in a virtual environment made from requirements.lock:  make book | pdf | test | bench | lint | serve | lab
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= .
@@ -41,6 +41,9 @@ serve: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab book
+
+pdf: book
+	$(BIN)/ferlib book pdf --out $(OUT)
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv

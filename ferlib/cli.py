@@ -70,6 +70,19 @@ def book_params(chapter: Annotated[str | None, typer.Argument(help="One; all wit
     print(chapters.listing(paths.checkout() / "book", chapter))
 
 
+@book_app.command("pdf")
+def book_pdf(
+    out: Annotated[Path | None, typer.Option(help="The --out of a build; the checkout without.")] = None,
+) -> None:
+    """Print the rendered pages to one PDF, with Chromium."""
+    from ferlib import paths
+    from ferlib.book import build, pdf
+
+    root = paths.checkout()
+    layout = build.Layout(root, (out or root).absolute())
+    print(f"Open {pdf.write(layout.book, layout.html, layout.build / 'book.pdf')}")
+
+
 @book_app.command("compare")
 def book_compare(
     a: Annotated[Path, typer.Argument(help="A result, a folder of results, or the --out of a build.")],

@@ -27,10 +27,13 @@ def _module(file: Path) -> str:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     parts = file.relative_to(paths.package().parent).with_suffix("").parts
     name = ".".join(part for part in parts if part != "__init__")
-    found = [_definition(node) for node in tree.body if isinstance(node, Definition) and _public(node)]
-    if not found and parts[-1] != "__init__":
-        return ""
-    return "\n\n".join([f"## {name}", prose(ast.get_docstring(tree) or ""), *found])
+    found = [node for node in tree.body if isinstance(node, Definition) and _public(node)]
+    head = f"## {name}\n\n{prose(ast.get_docstring(tree) or '')}"
+    if not found:
+        return head if parts[-1] == "__init__" and len(parts) > 2 else ""
+    names = ", ".join(node.name for node in found)
+    body = "\n\n".join(map(_definition, found))
+    return f"{head}\n\n::::{{dropdown}} {names}\n{body}\n::::"
 
 
 def _public(node: Definition) -> bool:

@@ -1,0 +1,96 @@
+"""The builder where the machine fails it: a full disk, busy cores; and the same numbers twice."""
+
+import json
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_book import Heard, gone, results, shelf_in, task
+
+from ferlib.book import build as building
+from ferlib.book.runner import Limits, run
+
+ROOT = Path(__file__).parent.parent
+
+
+def build(root, *options, file_limit=None, **env):
+    """``ferlib book build`` in ``root``; no file may grow beyond ``file_limit`` bytes, as on a full disk."""
+
+    def full():
+        if file_limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+    command = [sys.executable, "-m", "ferlib.cli", "book", "build", *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    return subprocess.run(
+        command, cwd=root, env=env, capture_output=True, text=True, timeout=600, preexec_fn=full
+    )
+
+
+def test_a_full_disk_ends_in_a_message_spoils_nothing_and_the_next_build_finishes(tmp_path):
+    root = shelf_in(tmp_path / "checkout")
+    assert build(root).returncode == 0
+    before = results(root)
+    page = (root / "_build" / "html" / "index.html").read_text()
+    for limit in (1_000, 20_000):  # the chapter cannot be written; the chapter can, the pages cannot
+        done = build(root, "-p", "small.n_steps=5", file_limit=limit)
+        assert done.returncode == 1
+        assert done.stderr.startswith("ferlib: ")
+        assert "Traceback" not in done.stderr
+        assert gone(root)
+        assert (root / "_build" / "html" / "index.html").read_text() == page
+        assert results(root) == before or results(root)[0]["n_steps"] == 5
+        for folder in (root / "_build" / "chapters").glob("*/[!.]*"):
+            assert not [reason for reason in building.stale(folder) if reason.startswith("its ")]
+    assert build(root, "-p", "small.n_steps=5").returncode == 0
+    assert results(root)[0]["n_steps"] == 5
+
+
+def spin(until):
+    while time.monotonic() < until:
+        pass
+
+
+@pytest.mark.full
+def test_forty_executions_on_busy_cores_end_without_a_hang(tmp_path):
+    busy = [
+        multiprocessing.Process(target=spin, args=(time.monotonic() + 1200,)) for _ in range(os.cpu_count())
+    ]
+    for process in busy:
+        process.start()
+    terminal, began = Heard(), time.monotonic()
+    tasks = [task("small", tmp_path / str(i)) for i in range(40)]
+    try:
+        for one in tasks:
+            one.cwd.mkdir()
+        done = list(run(tasks, Limits(patience_s=20), terminal, jobs=2))
+    finally:
+        for process in busy:
+            process.kill()
+    print(
+        f"{len(done)} executions in {time.monotonic() - began:.0f} s, {len(terminal.lines)} retries",
+        *terminal.lines,
+        sep="\n",
+    )
+    assert len(done) == 40
+    assert all((one.output.parent / "result.json").is_file() for one in tasks)
+    assert gone(tmp_path)
+
+
+@pytest.mark.full
+def test_the_tiny_book_twice_from_nothing_gives_the_same_numbers(tmp_path):
+    told = []
+    for name in ("first", "second"):
+        out, began = tmp_path / name, time.monotonic()
+        done = build(ROOT, "--profile", "tiny", "--out", str(out), FERLIB_HOME=str(tmp_path / f"home-{name}"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        print(f"{name}: {time.monotonic() - began:.0f} s")
+        files = sorted((out / "results").glob("*.json"))
+        told.append({file.name: json.loads(file.read_text())["results"] for file in files})
+    assert told[0] == told[1]
+    assert len(told[0]) == len(list((ROOT / "book").glob("*.ipynb")))
