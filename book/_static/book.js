@@ -1,6 +1,6 @@
 // What scrolls in itself can be reached and scrolled with the keyboard.
 function reach() {
-  for (const box of document.querySelectorAll(".bd-article table, .bd-article pre, .bd-article math")) {
+  for (const box of document.querySelectorAll(".bd-article :is(table, pre, math, figure, details)")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
