@@ -33,6 +33,8 @@ VERDICT_MARKS = {
     "not found": ("D", QUIET), "not testable": ("x", QUIET),
 }  # fmt: skip
 """Mark and colour of each verdict: shape and colour say the same."""
+MOST_SHARE = 1.5
+"""Shares of variance beyond this are drawn at the edge: of filters that hardly answer they are noise."""
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
@@ -243,7 +245,7 @@ def overlap(table: pd.DataFrame) -> Axes:
             x[of], table["iou"][of], s=40, color=fill, edgecolor=BLUE, linewidth=1.4, zorder=3, label=word
         )
     ax.set(xticks=x, xticklabels=[str(int(au[2:])) for au in table["au"]], xlabel="Action Unit",
-           ylabel="intersection over union", ylim=(0, None))  # fmt: skip
+           ylabel="intersection over union", ylim=(0, 1.25 * table[["iou", "null_high"]].to_numpy().max()))  # fmt: skip
     ax.grid(axis="x", visible=False)
     ax.legend(loc="upper left", ncols=3, fontsize=9)
     return ax
@@ -308,7 +310,7 @@ def share_strips(table: pd.DataFrame) -> Axes:
     ax = _axes(None, 0.8 + 0.5 * len(factors))
     rng = np.random.default_rng(0)  # of the places across a strip
     for place, factor in zip(range(len(factors))[::-1], factors, strict=True):
-        share = table.loc[table["factor"] == factor, "share"].dropna()
+        share = table.loc[table["factor"] == factor, "share"].dropna().clip(0, MOST_SHARE)
         spread = place + rng.uniform(-0.22, 0.22, len(share))
         ax.scatter(
             share, spread, s=16, color=GREEN if factor == factors[0] else AMBER, alpha=0.6, linewidth=0
