@@ -61,4 +61,4 @@ def test_a_leak_that_adds_nothing_is_grey_at_zero():
     assert points.get_offsets()[:, 0].tolist() == pytest.approx([20, 0])
     first, second = (mpl.colors.to_hex(colour) for colour in points.get_facecolors())
     assert (first, second) == (plots.ORANGE, plots.QUIET)
-    assert [text.get_text() for text in right.texts] == ["+20.0", "+0.0"]
+    assert [text.get_text() for text in right.texts] == ["+20.0", "0"]

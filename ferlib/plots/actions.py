@@ -132,8 +132,8 @@ def leak_ladder(table: pd.DataFrame) -> np.ndarray:
                  alpha=0.6)  # fmt: skip
     right.scatter(100 * table["value"].astype(float), y, color=colours, s=50, zorder=3)
     for place, value in zip(y, table["value"], strict=True):
-        right.annotate(f"{100 * value:+.1f}", (100 * value, place), (0, 8), textcoords="offset points", ha="center",
-                       fontsize=9.5)  # fmt: skip
+        words = f"{100 * value:+.1f}" if value else "0"
+        right.annotate(words, (100 * value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9.5)
     right.set(title="Points added", xlabel="percentage points, 95 % interval")
     for ax in axes:
         ax.grid(axis="y", visible=False)

@@ -1,0 +1,111 @@
+"""Training without guards, for the protocol laboratory alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from ferlib import config, devices, learner, paths
+from ferlib.augment import Augmentation
+from ferlib.config import UsageError
+from ferlib.datasets import FaceSet
+from ferlib.recipes import TrainConfig
+
+MODULES = ("augment", "batches", "learner", "models", "recipes", "transfer.leak_nets")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What the laboratory trains.
+
+    n_train : faces of the corpus with splits that train each network.
+    n_multiplied, n_variants : faces that are multiplied, and how many variants of each there are then.
+    copied_share : of the test faces that get a copy in training, where the corpus has none of its own; in the
+        photographed FER2013 288 of 3,589 have one.
+    """
+
+    width: float = 0.125
+    size: int = 32
+    n_epochs: int = 15
+    batch_size: int = 32
+    n_train: int = 1600
+    n_multiplied: int = 600
+    n_variants: int = 3
+    copied_share: float = 0.08
+    seeds: tuple[int, ...] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.copied_share <= 1 or self.n_variants < 2 or not self.seeds:
+            raise UsageError(f"{self}: copied_share in (0, 1], n_variants from 2, at least one seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One network, and the sets that are predicted after every epoch, whoever is in them."""
+
+    train: FaceSet
+    watched: Mapping[str, FaceSet]
+    lab: Lab
+    seed: int
+    augmentation: Augmentation | None = None  # None: that of the recipe
+
+    @cached_property
+    def place(self) -> Path:
+        """Where what it answered is kept."""
+        seen = hashlib.sha256()
+        for faces in (self.train, *self.watched.values()):
+            for array in (faces.images, faces.labels, faces.table["row"].to_numpy()):
+                seen.update(np.ascontiguousarray(array).tobytes())
+        how = [self.lab.width, self.lab.n_epochs, self.lab.batch_size, self.seed, self.augmentation]
+        made_of = config.digest(
+            how, list(self.watched), seen.hexdigest(), config.code_digest(MODULES), length=16
+        )
+        return paths.transfer() / f"leak-{self.train.corpus}-{made_of}.npz"
+
+
+def unguarded(training: Training) -> Path:
+    """Train on whatever is given and predict the watched sets after every epoch.  UNSAFE: sees test faces.
+
+    Returns the file of probabilities, (E, N, K) float32 for each watched set; found again where it is there.
+    """
+    place = training.place
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = _traced(training)
+        paths.write_whole(place, partial(_save, made))
+    return place
+
+
+def _traced(training: Training) -> dict[str, np.ndarray]:
+    from tqdm import tqdm
+
+    lab = training.lab
+    wish = TrainConfig(recipe="paper", width=lab.width, n_epochs=lab.n_epochs, batch_size=lab.batch_size,
+                       seed=training.seed, threads=1, device="cpu")  # fmt: skip
+    with devices.settled(1):
+        net = learner.Learner(training.train, wish.resolved(), devices.fabric("cpu"))
+        if training.augmentation:
+            net.recipe = dataclasses.replace(net.recipe, augmentation=training.augmentation)
+        traces: dict[str, list[np.ndarray]] = {name: [] for name in training.watched}
+        for epoch in range(lab.n_epochs):
+            net.epoch(epoch, tqdm(disable=True))
+            for name, faces in training.watched.items():
+                traces[name].append(learner.predict(net.evaluated, faces.images))
+    return {name: np.stack(trace) for name, trace in traces.items()}
+
+
+def _save(made: dict[str, np.ndarray], file: Path) -> None:
+    with open(file, "wb") as whole:
+        np.savez(whole, allow_pickle=False, **made)
+
+
+def read(training: Training) -> dict[str, np.ndarray]:
+    """What :func:`unguarded` kept: watched set -> (E, N, K) probabilities."""
+    with np.load(training.place) as kept:
+        return {name: kept[name] for name in training.watched}
