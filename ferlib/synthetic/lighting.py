@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from ferlib.synthetic.camera import Scene
 from ferlib.synthetic.head import to_torch
+from ferlib.synthetic.paint import dot
 
 SHADOW_CELLS = 48  # side of the shadow map
 
@@ -67,7 +68,7 @@ def hollows(at: torch.Tensor, normal: torch.Tensor, grid: tuple[int, int]) -> to
     thin = at.reshape(-1, cols) @ to_cols.T
     smooth = from_rows @ (to_rows @ thin.reshape(n * 3, rows, -1))
     above = (smooth.reshape(n * 3 * rows, -1) @ from_cols.T).reshape(at.shape)
-    above = above.sub_(at).mul_(normal).sum(1)
+    above = dot(above.sub_(at).transpose(0, 1), normal.transpose(0, 1))
     return above.clamp_(-0.2, 0.7).mul_(-0.9).add_(1).clamp_(0.25, 1.08)
 
 
@@ -178,7 +179,7 @@ def sheen(normal, ray, s: Setting, light, cosines, hollow, lit, hairy, grain, ac
     ``ray`` (N, 3, P) the direction of sight, ``hairy``, ``grain`` and ``across`` (N, P), and ``albedo`` (N, 3, P).
     """
     to_key, above = cosines
-    away = (normal * ray).sum(1)
+    away = dot(normal.transpose(0, 1), ray.transpose(0, 1))
     along = (s.key.transpose(1, 2) @ ray)[:, 0]
     half = along.mul_(-2).add_(2 + 1e-12).rsqrt_()  # of the vector between light and eye: its length is 1
     shine = (to_key - away).mul_(half).clamp_(min=0)

@@ -26,7 +26,7 @@ def rasterise(
     Returns ``hit`` (N, P) bool, ``point`` (N, P) int64, the nearest atlas point of each of the P = H W pixels, and
     ``place`` (N, P, 2) in [-1, 1] for ``grid_sample``.
     """
-    n = len(seen)
+    n, _, v = seen.shape
     (rows, cols), (height, width) = grid, size
     bits = (rows * cols - 1).bit_length()  # of a key, below the nearness
     along, down = _steps(seen, grid)
@@ -38,19 +38,23 @@ def rasterise(
 
     mask = (1 << bits) - 1
     point = (best.clamp(min=0) & mask).long()
-    table = torch.cat([seen[:, :2], along[:, :2], down[:, :2]], 1)
-    x, y, ax, ay, dx, dy = torch.gather(table, 2, point[:, None].expand(-1, 6, -1)).unbind(1)
+    first = torch.arange(n, device=seen.device)[:, None] * (3 * v)
+    flat = torch.stack([point + first, point + (first + v)]).reshape(-1)
+    (x, y), (ax, ay), (dx, dy) = (
+        a.reshape(-1).index_select(0, flat).reshape(2, n, -1) for a in (seen, along, down)
+    )
     off_x = (torch.arange(width, device=seen.device) + 0.5).repeat(height) - x
     off_y = (torch.arange(height, device=seen.device) + 0.5).repeat_interleave(width) - y
     area = ax * dy - ay * dx
-    area = torch.where(area.abs() < 1e-4, 1e-4, area)
-    step_x, step_y = (off_x * dy - off_y * dx) / area, (off_y * ax - off_x * ay) / area
+    area = 2 / torch.where(area.abs() < 4e-4, 4e-4, area)  # the steps are of two points
+    step_x, step_y = (off_x * dy - off_y * dx).mul_(area), (off_y * ax - off_x * ay).mul_(area)
     fits = torch.maximum(step_x.abs(), step_y.abs()) <= 2.5
+    step_x, step_y = (torch.where(fits, step, 0.0) for step in (step_x, step_y))
     point = torch.where(fits | (own < 0), point, (own & mask).long())
     hit = _without_pinholes((torch.where(fits, best, own) >= 0).reshape(n, height, width)).reshape(n, -1)
     line = ((point + 0.5) * (1 / cols)).floor()
-    place = torch.stack([(point - line * cols + step_x * fits) * (2 / (cols - 1)) - 1,
-                         (line + step_y * fits) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
+    place = torch.stack([(point - line * cols + step_x) * (2 / (cols - 1)) - 1,
+                         (line + step_y) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
     return hit, point, place
 
 
@@ -70,7 +74,7 @@ def _splat(
     face = torch.div(rows, v, rounding_mode="floor")
     in_three = rows + face * (2 * v) + torch.arange(0, 3 * v, v, device=seen.device)[:, None]
     pick = lambda a: a.reshape(-1).index_select(0, in_three.reshape(-1)).reshape(3, -1)  # noqa: E731
-    at, right, below = pick(seen), pick(along), pick(down)
+    at, right, below = pick(seen), pick(along).mul_(0.5), pick(down).mul_(0.5)
     across, high = (a[:2].abs().amax(0).div_(APART).ceil_().clamp_(1, MOST) for a in (right, below))
 
     count = (across * high).int()
@@ -95,11 +99,14 @@ def _splat(
 
 
 def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Movement (N, 3, V) on the picture and in depth per grid step along and down the atlas."""
+    """Movement (N, 3, V) on the picture and in depth over two grid steps, along and down the atlas.
+
+    The atlas's rim, where nothing is drawable, is left as it is found in memory.
+    """
     flat = seen.reshape(len(seen), 3, *grid)
-    along, down = torch.zeros_like(flat), torch.zeros_like(flat)
-    torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1]).mul_(0.5)
-    torch.sub(flat[..., 2:, :], flat[..., :-2, :], out=down[..., 1:-1, :]).mul_(0.5)
+    along, down = torch.empty_like(flat), torch.empty_like(flat)
+    torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1])
+    torch.sub(flat[..., 2:, :], flat[..., :-2, :], out=down[..., 1:-1, :])
     return along.reshape(seen.shape), down.reshape(seen.shape)
 
 

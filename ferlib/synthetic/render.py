@@ -19,7 +19,7 @@ from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import lighting, paint, photo
 from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.dress import BRIDGE, LEFT_EYE, LOWER_LIP, RIGHT_EYE, UPPER_LIP, acting, dress
-from ferlib.synthetic.head import CURTAIN, EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, to_torch
+from ferlib.synthetic.head import EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, to_torch
 from ferlib.synthetic.landmarks import nearest_point
 from ferlib.synthetic.muscles import actuate
 from ferlib.synthetic.people import People
@@ -123,10 +123,11 @@ def _paint(
     got = F.grid_sample(
         sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
     )[:, :, 0]
-    part = torch.as_tensor(head.part, dtype=torch.uint8)[point]
+    head_skin, shine = (a.index_select(0, point.reshape(-1)).reshape(n, -1) for a in _kinds(cols))
     features = _features(levels, coefficients, scenes, spots, rest, key, cols)
-    colour = _shade(got, part, lighting.Setting.of(scenes, turn, key, fine), people, features)
-    picture = torch.cat([colour.masked_fill_(~hit[:, None], 0), hit[:, None].float()], 1)
+    colour = _shade(got, head_skin, shine, lighting.Setting.of(scenes, turn, key, fine), people, features)
+    shown = hit[:, None].float()
+    picture = torch.cat([colour.mul_(shown), shown], 1)
     picture = _smaller(picture.reshape(n, 4, fine, fine), size)
     picture = picture[:, :3] + (1 - picture[:, 3:]) * photo.backdrop(scenes, size)
     return photo.hand_over(picture, scenes, people.skin), marks
@@ -142,17 +143,25 @@ def _surface(people: People, coefficients: torch.Tensor, cols: int):
     n, block = len(people), (..., muscles.rows, muscles.cols)
     sheet = torch.empty(n, 15, head.rows, head.cols)
     flat = sheet.reshape(n, 15, -1)
-    flat[:, :3], flat[:, 6:9] = dressed.at[who], dressed.albedo[who]
-    flat[:, 11], flat[:, 14] = dressed.cover[who], dressed.locks[who]
+    own = lambda a: a.index_select(0, who)  # noqa: E731
+    flat[:, :3], flat[:, 6:9] = own(dressed.at), own(dressed.albedo)
+    flat[:, 11], flat[:, 14] = own(dressed.cover), own(dressed.locks)
     flat[:, 12:14] = to_torch(head.material)
     moved = sheet[:, :3][block]
     moved += (coefficients @ muscles.moves).reshape(moved.shape)
     u = len(DRAWN_AUS)
     folded = torch.cat([coefficients[:, 2 * u : 4 * u], people.looks["old"][:, None]], 1) @ muscles.dark
     dark = folded.clamp_(0, 1.3).reshape(n, 1, *moved.shape[2:])
-    sheet[:, 6:9][block].addcmul_(dressed.folds[who], dark, value=-1)
-    rest = dressed.spots[who]
-    return flat, rest + (coefficients @ muscles.spots).reshape(rest.shape), rest, dressed.drawable[who]
+    sheet[:, 6:9][block].addcmul_(own(dressed.folds), dark, value=-1)
+    rest = own(dressed.spots)
+    return flat, rest + (coefficients @ muscles.spots).reshape(rest.shape), rest, own(dressed.drawable)
+
+
+@lru_cache(maxsize=8)
+def _kinds(cols: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of each point of the atlas (V,): 1 on the head, else 0; and how much its surface glistens."""
+    part = atlas(cols).part
+    return to_torch(part == HEAD), to_torch(np.where(part == SHOULDERS, 0.15, 1.0))
 
 
 @lru_cache(maxsize=8)
@@ -170,21 +179,20 @@ def _smaller(picture: torch.Tensor, size: int) -> torch.Tensor:
     return area @ (picture @ area.T)
 
 
-def _shade(
-    got: torch.Tensor, part: torch.Tensor, s: lighting.Setting, people: People, features
-) -> torch.Tensor:
-    """Linear light (N, 3, P) of the surface behind each pixel; ``got`` (N, 15, P) is the sampled sheet."""
+def _shade(got, head_skin, shine, s: lighting.Setting, people: People, features) -> torch.Tensor:
+    """Linear light (N, 3, P) of the surface behind each pixel; ``got`` (N, 15, P) is the sampled sheet,
+    ``head_skin`` and ``shine`` (N, P) are 1 on the head, and how much the part glistens."""
     at, normal, albedo = got[:, :3], got[:, 3:6], got[:, 6:9]
     hollow, lit, cover, across, height, grain = got[:, 9:].unbind(1)
     normal = _unit(normal)
     ray = _unit(at - s.eye)
-    hairy = torch.where(part == CURTAIN, 1.0, cover.clamp(0, 1))
+    hairy = cover.clamp(0, 1)
     light, *cosines = lighting.irradiance(normal, s, hollow, lit)
     gloss = lighting.sheen(normal, ray, s, light, cosines, hollow, lit, hairy, grain, across, albedo)
-    gloss.mul_(torch.where(part == SHOULDERS, 0.15, 1.0)[:, None])
+    gloss.mul_(shine[:, None])
     colour = torch.addcmul(gloss, albedo, light)
     near = at[:, 2] > -8
-    bare = torch.where((part == HEAD) & near, 1 - hairy, 0.0)
+    bare = (1 - hairy).mul_(head_skin).mul_(near)
     rows = chosen(_featured(across, height, people) & near)
     face = torch.div(rows, got.shape[2], rounding_mode="floor")
     pixel = rows - face * got.shape[2]
@@ -218,7 +226,7 @@ def _places(a: torch.Tensor, face: torch.Tensor, pixel: torch.Tensor, channels: 
 
 def _unit(a: torch.Tensor) -> torch.Tensor:
     """Vectors (N, 3, P) scaled to length 1."""
-    return a * a.square().sum(1, keepdim=True).add_(1e-12).rsqrt_()
+    return a * paint.dot(*[a.transpose(0, 1)] * 2).add_(1e-12).rsqrt_()[:, None]
 
 
 def _featured(across: torch.Tensor, height: torch.Tensor, people: People) -> torch.Tensor:
