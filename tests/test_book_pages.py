@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from ferlib.book import pdf
+
 ROOT = Path(__file__).parent.parent
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
 PAGES = ("index", *(page["file"] for part in TOC["parts"] for page in part["chapters"]))
@@ -217,3 +219,10 @@ def test_dark_pages_are_dark(site, browser):
 def test_the_site_is_small(site):
     assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 25e6
     assert max(file.stat().st_size for file in site.glob("*.html")) < 4e6
+
+
+def test_the_book_is_printed_as_a_pdf(site, browser, tmp_path):
+    place = pdf.write(ROOT / "book", site, tmp_path / "book.pdf")
+    assert place.read_bytes().startswith(b"%PDF")
+    assert place.stat().st_size > 100_000
+    assert not (site / ".print.html").exists()

@@ -1,0 +1,120 @@
+"""The pages that are made from sources and results: the package, speed, what each page must say, and the PDF."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_book_compare import result
+
+from ferlib.book import api, pages, pdf, performance, record
+from ferlib.config import DataError, UsageError
+
+
+def test_a_docstring_becomes_markdown_in_which_only_code_is_markup():
+    text = "Means of *all* [x]_ of :class:`Run`; see ``a_b``.\n\nfaces : (N, H, W)\n    uint8\nn : how many"
+    text += "\n\n>>> f(1)\n2"
+    assert api.prose(text) == (
+        r"Means of \*all\* \[x\]\_ of `Run`; see `a_b`."
+        "\n\n- `faces`: (N, H, W) uint8\n- `n`: how many\n\n```text\n>>> f(1)\n2\n```"
+    )
+
+
+def test_the_page_of_the_package_names_what_is_public_with_its_signature(tmp_path):
+    page = api.page(tmp_path)
+    assert "`accuracy(predictions: pd.DataFrame, rng: np.random.Generator) -> Estimate`" in page
+    assert "`class TrainConfig`" in page
+    assert "`model() -> Any`" in page
+    assert "_bootstrap" not in page
+    assert "::::{dropdown}" in page
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    file = tmp_path / "bench_sums.py"
+    file.write_text(
+        '"""How fast sums are:  python bench_sums.py\n\nMore."""\nprint("ratio 2.0")\nraise SystemExit(1)\n'
+    )
+    monkeypatch.setattr(performance, "benchmarks", lambda: {"sums": file})
+    return performance.run([])
+
+
+def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, tmp_path, capfd):
+    (tmp_path / "results" / "benchmarks").mkdir(parents=True)
+    assert "ferlib bench --keep" in performance.page(tmp_path)
+    (tmp_path / "results" / "benchmarks" / "mine.json").write_text(json.dumps(measured))
+    page = performance.page(tmp_path)
+    assert f"## {measured['device']}" in page
+    assert "How fast sums are. A limit is broken." in page
+    assert "```text\nratio 2.0\n```" in page
+
+
+def test_an_unknown_benchmark_is_refused_before_any_runs(measured, capfd):
+    with pytest.raises(UsageError, match="Did you mean 'sums'"):
+        performance.run(["sum"])
+    assert capfd.readouterr().out == ""
+
+
+def executed(folder, corpora):
+    """An executed chapter with a figure and the data that it was drawn from."""
+    one = result(0.5, 0.4, 0.6) | {"chapter": "small"}
+    one["inputs"]["corpora"] = corpora
+    banner = {"data": {"text/html": [record.BANNER.format(corpora="x")]}}
+    line = {"data": {"text/html": '<p class="provenance">old</p>'}}
+    figure = {"mystnb": {"figure": {"name": "fig-small-sums"}}}
+    code = {"cell_type": "code", "id": "a", "source": "", "outputs": [banner, line], "execution_count": 4}
+    title = {"cell_type": "markdown", "id": "t", "metadata": {}, "source": "# Title\n\n**Answer.**"}
+    notebook = {"cells": [title, code | {"metadata": figure}], "metadata": {}}
+    (folder / "result").mkdir(parents=True)
+    (folder / "result" / "figure-4.csv").write_text("a,b\n")
+    (folder / "notebook.ipynb").write_text(json.dumps(notebook))
+    return folder / "notebook.ipynb", one
+
+
+def test_the_banner_stands_above_the_answer_and_provenance_ends_the_page(tmp_path):
+    drawn = {
+        "synthetic-smic": {"synthetic": True, "digest": "0" * 10},
+        "fer2013": {"synthetic": False, "digest": "1" * 10},
+    }
+    first, shown, data, last = pages.chapter(*executed(tmp_path, drawn))["cells"]
+    title, banner = first["source"].index("# Title"), first["source"].index("These faces are drawn")
+    assert title < banner < first["source"].index("**Answer.**")
+    assert "<code>synthetic-smic</code>" in first["source"]
+    assert "fer2013" not in first["source"]
+    assert shown["outputs"] == []
+    assert 'href="_static/data/small/figure-4.csv" download="fig-small-sums.csv"' in data["source"]
+    assert "fer2013 (photographs, digest 11111111)" in last["source"]
+
+
+def test_a_page_on_photographs_has_no_banner(tmp_path):
+    photographs = {"fer2013": {"synthetic": False, "digest": "1" * 10}}
+    assert pages.chapter(*executed(tmp_path, photographs))["cells"][0]["source"] == "# Title\n\n**Answer.**"
+
+
+def test_a_table_with_pictures_is_left_without_them():
+    import numpy as np
+
+    table = pd.DataFrame({"name": ["a", "b"], "image": [np.zeros(2), np.ones(2)]})
+    assert list(record._numbers_of(table)) == ["name"]
+
+
+def test_the_printed_book_is_all_pages_in_order_and_links_stay_within_it(tmp_path):
+    (tmp_path / "_toc.yml").write_text("root: index\nparts:\n- chapters:\n  - file: one\n  - file: api\n")
+    head = '<head><link rel="stylesheet" href="_static/book.css"></head>'
+    links = '<a href="one.html">a</a><a href="index.html#index">b</a>'
+    article = '<article class="bd-article"><h1 id="{0}">{0}</h1>' + links + "</article>"
+    for name in ("index", "one"):
+        (tmp_path / f"{name}.html").write_text(f"<html>{head}<nav>menu</nav>{article.format(name)}</html>")
+    whole = pdf.assembled(tmp_path, tmp_path)
+    assert whole.index('id="page-index"') < whole.index('id="page-one"')
+    assert '<a href="#page-one">a</a><a href="#index">b</a>' in whole
+    assert "_static/book.css" in whole
+    assert "menu" not in whole
+    (tmp_path / "one.html").unlink()
+    with pytest.raises(DataError, match=r"one\.html is not rendered"):
+        pdf.assembled(tmp_path, tmp_path)
+
+
+def test_without_chromium_the_pdf_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(DataError, match="No Chromium on this machine"):
+        pdf.write(tmp_path, tmp_path, tmp_path / "book.pdf")
