@@ -123,7 +123,9 @@ def selectivity(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
     """How much more a filter answers to one AU than to the others.
 
     Index (Morcos et al. 2018, eq. 1, on rises at the last level, negative ones counted as 0):
-    ``(best - mean of others) / (best + mean of others)``, 1 for one AU only, 0 for all alike, NaN for no rise.
+    ``(best - mean of others) / (best + mean of others)``, 1 for one AU only, 0 for all alike, -1 where the
+    chosen AU does not raise it in the people measured, NaN where none does.
+
     Every second person chooses the AU, the others are measured, so that choosing the best of many flatters
     nobody.  One row a filter: ``filter au index low high n``.
     """
