@@ -17,7 +17,7 @@ STYLE = """
 body { font: 17px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: light-dark(#22272e, #e6e8eb); background: light-dark(#fff, #14181e); }
 h1, h2 { font-family: Georgia, serif; line-height: 1.25; }
-.table { overflow-x: auto; }
+.table { overflow-x: auto; margin: 1.2rem 0; }
 pre { overflow-x: auto; font-size: 0.85rem; }
 table { border-collapse: collapse; font-size: 0.93rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.4rem 0.8rem; border-bottom: 1px solid light-dark(#d9dde2, #3a4048); text-align: left; }
