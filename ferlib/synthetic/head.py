@@ -153,7 +153,7 @@ def _sculpt(rest: np.ndarray, x: np.ndarray, v: np.ndarray, front: np.ndarray) -
     )  # a gull's wings seen from the front
     ridge = np.exp(-((side / _NOSE_WIDTH(v)) ** 2))
     flank = np.exp(-((side / (1.75 * _NOSE_WIDTH(v))) ** 2))
-    rest[2] += front * _NOSE_HEIGHT(arched) * (0.78 * ridge + 0.22 * flank)
+    rest[2] += front * _NOSE_HEIGHT(arched) * (0.86 * ridge + 0.14 * flank)
     rest[1] += front * 0.28 * bump(side, v, 0, -4.75, 1.1, 0.3)  # the base of the nose faces a little forward
     reach = (EYE_RADIUS + 0.1) ** 2 - (side - EYE[0]) ** 2 - (v - EYE[1]) ** 2
     lids = EYE_DEPTH + np.sqrt(np.maximum(reach, 0.0))

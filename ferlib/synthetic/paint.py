@@ -101,7 +101,7 @@ def brows(colour, p: Pixels, people: People):
     dense = (0.86 + 0.14 * p.grain).clamp(0.3, 1)
     tone = (of(people.hair, p.face) * 0.5).clamp(0.010, 0.13) * p.light
     tone = torch.minimum(tone, colour * 0.45)
-    return over(colour, tone, (body * dense * (0.68 + 0.16 * look("male"))).clamp(0, 0.95))
+    return over(colour, tone, (body * dense * (0.60 + 0.16 * look("male"))).clamp(0, 0.95))
 
 
 @dataclass
@@ -193,7 +193,7 @@ def lips(colour, p: Pixels, people: People):
         * torch.where(h > 0, 0.86, 1.0)
     )
     seam = bell(h / (0.08 + 0.7 * p.cm)) * (1 - t**4)
-    return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - 0.35 * seam * body)
+    return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - 0.3 * seam * body)
 
 
 @dataclass
@@ -257,7 +257,7 @@ def nostrils(colour, p: Pixels):
     wing = wing * step(side - 1.45, 0.5) * step(-3.7 - p.height, 0.5)
     under = bell((p.height + 4.92) / 0.12) * step(1.5 - side, 0.6)
     colour = colour * (1 - 0.9 * (hole * 1.15).clamp(0, 1) * p.skin)
-    return colour * (1 - (0.36 * wing + 0.16 * under) * p.skin)
+    return colour * (1 - (0.36 * wing + 0.09 * under) * p.skin)
 
 
 def glasses(colour, p: Pixels, people: People, bridge: torch.Tensor):

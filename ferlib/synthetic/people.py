@@ -86,7 +86,7 @@ _EVERYONE = {  # from the sculpture to the mean face of photographs (aligned on 
     "fullness": 0.5,
     "eye_spacing": 0.4,
     "eye_width": 0.5,
-    "lid_open": 0.9,
+    "lid_open": 1.6,
 }
 _ANCESTRY = (  # mean traits; a caricature of no one, only a spread of shapes over the ten tones
     {"bridge_height": 0.7, "nose_width": -0.5, "nose_tip": 0.5, "eye_depth": -0.4, "upper_lip": -0.4},
@@ -219,7 +219,7 @@ def draw_people(corpus: str, seed: int, index) -> People:
         "glasses_shape": u[18],
         "epicanthus": np.where(ancestry == 1, 0.4 + 0.6 * u[11], 0.15 * u[11]),
         "brow_thick": 0.82 + 0.3 * male + 0.5 * (u[12] - 0.5),
-        "brow_arch": u[13] - 0.35 * male,
+        "brow_arch": u[13] - 0.3 * male + 0.3,
         "lipstick": ~male * np.clip(u[14] * 2.2 - 1.2, 0, 1),
         "freckles": (tone < 5) * np.clip(u[15] * 2 - 1.2, 0, 1),
         "red": u[23],
