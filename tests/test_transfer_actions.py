@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_squared_error, roc_auc_score
 
 from ferlib import datasets, runs, training
-from ferlib.config import DataError
+from ferlib.config import DataError, UsageError
 from ferlib.heads import Penalty
 from ferlib.recipes import TrainConfig
 from ferlib.splits import LeakError
@@ -208,7 +208,7 @@ def test_a_study_of_a_foreign_network_is_made_once_and_found_again(home, monkeyp
     run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
     faces = stored("synthetic-folder-codes", seed=1)
     first = actions.study(run, faces, HOW)
-    assert first.sources == tuple(actions.SOURCES)
+    assert first.sources == tuple(actions.SOURCES)[:-1]
     assert len(first.table) == 200
     assert "has seen none of the people judged" in first.sentence
     table = actions.summary(first)["value"]
@@ -217,6 +217,19 @@ def test_a_study_of_a_foreign_network_is_made_once_and_found_again(home, monkeyp
     monkeypatch.setattr(actions.heads, "fit", None)
     again = actions.study(run, faces, HOW)
     assert (again.answers["au"].single == first.answers["au"].single).all()
+
+
+def test_a_network_that_learned_aus_elsewhere_is_one_source_more(home):
+    run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
+    faces, others = stored("synthetic-folder-codes", seed=1), stored("synthetic-folder-more", seed=2)
+    how = ActionConfig(**{**vars(HOW), "sources": ("emotion",), "au_epochs": 3})
+    made = actions.study(run, faces, how, elsewhere=others)
+    assert made.sources == ("emotion", "au elsewhere")
+    assert actions.summary(made).loc["au elsewhere", "value"] > 0.4
+    with pytest.raises(LeakError, match="itself"):
+        actions.study(run, faces, how, elsewhere=faces)
+    with pytest.raises(UsageError, match="elsewhere="):
+        actions.study(run, faces, ActionConfig(sources=("au elsewhere",)))
 
 
 def test_a_network_is_never_judged_on_people_it_has_seen(home):

@@ -10,15 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from ferlib.plots.common import AMBER, BLUE, GREEN, INK, ORANGE, PINK, QUIET, WIDTH, styled
+from ferlib.plots.common import AMBER, BLUE, GREEN, INK, ORANGE, PINK, QUIET, SKY, WIDTH, styled
 from ferlib.plots.common import plt as plt  # the style is theirs
 
 __all__ = ["au_table", "leak_ladder", "source_ladder"]
 
-SOURCE_COLOURS = {"emotion": BLUE, "names": AMBER, "untrained": QUIET, "hog": PINK, "au": GREEN}
+SOURCE_COLOURS = {"emotion": BLUE, "names": AMBER, "untrained": QUIET, "hog": PINK, "au": GREEN,
+                  "au elsewhere": SKY}  # fmt: skip
 SOURCE_NAMES = {
     "emotion": "emotion features", "names": "emotion names alone", "untrained": "untrained network",
-    "hog": "HOG", "au": "trained on AUs",
+    "hog": "HOG", "au": "trained on AUs here", "au elsewhere": "trained on AUs elsewhere",
 }  # fmt: skip
 
 
@@ -133,7 +134,9 @@ def leak_ladder(table: pd.DataFrame) -> np.ndarray:
     right.scatter(100 * table["value"].astype(float), y, color=colours, s=50, zorder=3)
     for place, value in zip(y, table["value"], strict=True):
         words = f"{100 * value:+.1f}" if value else "0"
-        right.annotate(words, (100 * value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9.5)
+        right.annotate(
+            words, (100 * value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9.5
+        )
     right.set(title="Points added", xlabel="percentage points, 95 % interval")
     for ax in axes:
         ax.grid(axis="y", visible=False)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ferlib import config, features, heads, jobs, labels, paths, splits
-from ferlib.config import DataError
+from ferlib.config import DataError, UsageError
 from ferlib.datasets import FaceSet
 from ferlib.datasets.base import resized
 from ferlib.runs import Run
@@ -38,34 +38,37 @@ def study(
     how: ActionConfig | None = None,
     n_jobs: int = 1,
     scheduler: str = "",
-    sources: Sequence[str] = tuple(SOURCES),
+    elsewhere: FaceSet | None = None,
 ) -> Study:
     """Fit the heads of every source in every fold and let them answer on its test faces; found again later.
 
     run : a network of another corpus, or fold -> the networks of this corpus's own person folds.
     faces : AU-coded, with known people; all frames train, the one that was coded of each sequence is judged.
+    elsewhere : another AU-coded corpus, on which a network may learn AUs from more faces than a fold has; adds
+        the source "au elsewhere".
 
     Raises ``LeakError`` where a network has seen a person it would be tested on.
     """
     how = how or ActionConfig()
-    for source in sources:
-        config.check_name("source of features", source, SOURCES)
+    if elsewhere is not None and "au elsewhere" not in how.sources:
+        how = dataclasses.replace(how, sources=(*how.sources, "au elsewhere"))
     faces = coded(faces)
     first = run if isinstance(run, Run) else next(iter(run.values()))
-    small = resized(faces.images, first.record["network"]["settings"]["size"])
-    faces = dataclasses.replace(faces, images=small)
+    size = first.record["network"]["settings"]["size"]
+    faces = dataclasses.replace(faces, images=resized(faces.images, size))
+    others = _others(elsewhere, faces, size) if "au elsewhere" in how.sources else None
     roles, runs = divided(run, faces, how)
-    key = config.digest(how, sorted(sources), [r.key for r in runs], features.content_digest(faces),
+    key = config.digest(how, [r.key for r in runs], others.digest if others else "", features.content_digest(faces),
                         [hashlib.sha256("".join(r).encode()).hexdigest() for r in roles.astype(str)],
                         faces.table[labels.au_columns(faces.table)].to_json(),
                         config.code_digest(MODULES), length=16)  # fmt: skip
     place = paths.transfer() / f"actions-{faces.corpus}-{key}.npz"
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
-        read = _features(faces, roles, runs, how, (n_jobs, scheduler), sources)
+        read = _features(faces, others, roles, runs, how, (n_jobs, scheduler))
         made = answered(read, faces, roles, how, (n_jobs, scheduler))
         paths.write_whole(place, lambda file: _save(file, made))
-    return judged(faces, roles, how, _load(place, sources), _who_learned(faces, runs))
+    return judged(faces, roles, how, _load(place, how.sources), _who_learned(faces, runs))
 
 
 def coded(faces: FaceSet) -> FaceSet:
@@ -164,10 +167,10 @@ def answered(
     return made
 
 
-def _features(faces, roles, runs, how, machine, sources) -> dict[str, list[np.ndarray]]:
+def _features(faces, others, roles, runs, how, machine) -> dict[str, list[np.ndarray]]:
     """Source -> the features (N, D) that each fold's head reads."""
     made: dict[str, list[np.ndarray]] = {}
-    for source in sources:
+    for source in how.sources:
         if source == "emotion":
             made[source] = [features.of(run, faces, how.layer) for run in runs]
         elif source == "names":
@@ -175,19 +178,41 @@ def _features(faces, roles, runs, how, machine, sources) -> dict[str, list[np.nd
         elif source == "hog":
             made[source] = [hog(faces.images)] * len(runs)
         elif source == "untrained":
-            blank = hidden_of(untrained(runs[0], how.seed), faces.images, how.layer)
-            made[source] = [blank] * len(runs)
+            made[source] = [hidden_of(untrained(runs[0], how.seed), faces.images, how.layer)] * len(runs)
         else:
-            present = labels.au_present(faces.table)
+            own = source == "au"
             plans = [
-                NetPlan(run.key, faces.images, present, role, faces.table["row"].to_numpy(), how.layer,
-                        how.au_epochs, how.au_batch, how.seed)
-                for run, role in zip(runs, roles, strict=True)
-            ]  # fmt: skip
-            made[source] = jobs.run(
-                NetPlan.features, plans, machine[0], machine[1], "networks trained on Action Units"
-            )
+                _plan(run, faces, faces if own else others, role, how)
+                for run, role in (zip(runs, roles, strict=True) if own else [(runs[0], _val_of(others))])
+            ]
+            done = jobs.run(NetPlan.features, plans, *machine)
+            made[source] = done if own else done * len(runs)
     return made
+
+
+def _plan(run: Run, faces: FaceSet, learned: FaceSet, roles: np.ndarray, how: ActionConfig) -> NetPlan:
+    """The body of ``run`` on the Action Units of ``learned``, for features of ``faces``."""
+    rows = learned.table["row"].to_numpy()
+    return NetPlan(run.key, faces.images, learned.images, labels.au_present(learned.table), roles, rows,
+                   how.layer, how.au_epochs, how.au_batch, how.seed)  # fmt: skip
+
+
+def _others(elsewhere: FaceSet | None, faces: FaceSet, size: int) -> FaceSet:
+    """The faces of the other corpus at the network's size."""
+    if elsewhere is None:
+        raise UsageError('The source "au elsewhere" needs elsewhere=, the faces of another corpus')
+    if elsewhere.digest == faces.digest:
+        raise splits.LeakError(
+            f"elsewhere is {faces.corpus} itself, whose people are judged; give another corpus"
+        )
+    others = coded(elsewhere)
+    return dataclasses.replace(others, images=resized(others.images, size))
+
+
+def _val_of(others: FaceSet) -> np.ndarray:
+    """(N,) roles in the other corpus: a tenth of its people are val, and none are needed for test."""
+    chosen = splits.parts(others, "person-folds", 0, target="au").val.table["row"]
+    return np.where(others.table["row"].isin(chosen), "val", "train")
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,13 +57,14 @@ def _batches(images: np.ndarray) -> Iterator[torch.Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class NetPlan:
-    """One network to be trained on Action Units: the body of run ``key``, on the train faces of one fold.
+    """One network to be trained on Action Units: the body of run ``key``, on the faces whose role is train.
 
-    images : (N, H, W) uint8 of the size that the network takes.  present : (N, U), NaN where not coded.
-    roles : (N,).  rows : (N,) of the store.
+    shown : (M, H, W) uint8 faces of which features are wanted, of the size that the network takes.
+    images : (N, H, W) uint8.  present : (N, U), NaN where not coded.  roles : (N,).  rows : (N,) of the store.
     """
 
     key: str
+    shown: np.ndarray
     images: np.ndarray
     present: np.ndarray
     roles: np.ndarray
@@ -74,16 +75,16 @@ class NetPlan:
     seed: int
 
     def features(self) -> np.ndarray:
-        """(N, D) float32 of all faces from the epoch with the lowest loss on val; kept in the home."""
+        """(M, D) float32 of the shown faces from the epoch with the lowest loss on val; kept in the home."""
         seen = hashlib.sha256()
-        for array in (self.images, self.present, self.roles.astype("S5"), self.rows):
+        for array in (self.shown, self.images, self.present, self.roles.astype("S5"), self.rows):
             seen.update(np.ascontiguousarray(array).tobytes())
         made_of = config.digest(self.key, seen.hexdigest(), self.layer, self.n_epochs, self.batch_size, self.seed,
                                 config.code_digest(MODULES), length=16)  # fmt: skip
         place = paths.transfer() / f"au-network-{made_of}.npy"
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            made = hidden_of(trained(self), self.images, self.layer)
+            made = hidden_of(trained(self), self.shown, self.layer)
             paths.write_whole(place, lambda file: _save(file, made))
         return np.load(place)
 

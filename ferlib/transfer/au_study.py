@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ferlib.config import UsageError
+from ferlib.config import UsageError, check_name
 from ferlib.heads import Penalty
 from ferlib.metrics import Estimate
 from ferlib.transfer import au_scores
@@ -19,7 +19,8 @@ SOURCES: dict[str, str] = {
     "names": "nothing but how likely that network finds each emotion",
     "untrained": "last hidden layer of the same network before training",
     "hog": "histograms of oriented gradients",
-    "au": "last hidden layer of the same network trained on Action Units",
+    "au": "last hidden layer of the same network trained on the Action Units of each fold's train people",
+    "au elsewhere": "last hidden layer of the same network trained on the Action Units of another corpus",
 }
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 
@@ -33,6 +34,7 @@ class ActionConfig:
     n_directions : longer features are projected on so many principal directions of the training faces.
     least_people : an AU that fewer people show, or fewer lack, is shown as too few and not averaged over.
     au_epochs, au_batch : of the network trained on AUs, which has few faces and so takes small batches.
+    sources : what the heads read; "au elsewhere" needs the faces of that other corpus.
     """
 
     n_folds: int = 5
@@ -43,8 +45,11 @@ class ActionConfig:
     au_epochs: int = 20
     au_batch: int = 32
     seed: int = 0
+    sources: tuple[str, ...] = ("emotion", "names", "untrained", "hog", "au")
 
     def __post_init__(self) -> None:
+        for source in self.sources:
+            check_name("source of features", source, SOURCES)
         if self.n_folds not in (5, 10):
             raise UsageError(f"n_folds={self.n_folds}: 5 or 10")
         if self.least_people < 2 or self.n_directions < 1 or self.au_epochs < 1:
