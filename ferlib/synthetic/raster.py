@@ -48,6 +48,8 @@ def rasterise(
     area = ax * dy - ay * dx
     area = 2 / torch.where(area.abs() < 4e-4, 4e-4, area)  # the steps are of two points
     step_x, step_y = (off_x * dy - off_y * dx).mul_(area), (off_y * ax - off_x * ay).mul_(area)
+    crowded = dx * dx + dy * dy < 0.6  # rows closer than a pixel, at the mouth: the nearest of them will do
+    step_y = torch.where(crowded, step_y.clamp(-2.5, 2.5), step_y)
     fits = torch.maximum(step_x.abs(), step_y.abs()) <= 2.5
     step_x, step_y = (torch.where(fits, step, 0.0) for step in (step_x, step_y))
     point = torch.where(fits | (own < 0), point, (own & mask).long())
