@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -54,8 +55,9 @@ def run(
     """
     if n_jobs < 1 or threads < 1:
         raise UsageError(f"n_jobs={n_jobs}, threads={threads}: both must be at least 1")
-    items, work = list(items), partial(_worked, task, threads, str(paths.home()))
+    items = list(items)
     here = not scheduler and (n_jobs == 1 or len(items) < 2)
+    work = partial(_worked, task, threads, str(paths.home()), here=here)
     with _here(work, items) if here else _on_dask(work, items, min(n_jobs, len(items)), scheduler) as done:
         return _gathered(done, items, what)
 
@@ -67,14 +69,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _worked(task: Callable[[Any], Any], threads: int, home: str, item: Any) -> Any:
-    """``task(item)`` with a fixed number of threads and the caller's home."""
+def _worked(task: Callable[[Any], Any], threads: int, home: str, item: Any, here: bool = False) -> Any:
+    """``task(item)`` with a fixed number of threads and the caller's home.
+
+    Dask gives its processes one thread by themselves, so that PyTorch need not be loaded there to be told.
+    """
     from threadpoolctl import threadpool_limits
 
-    from ferlib import devices
-
     os.environ["FERLIB_HOME"] = home
-    with devices.settled(threads), threadpool_limits(threads):
+    with contextlib.ExitStack() as settled:
+        if here or threads > 1 or "torch" in sys.modules:
+            from ferlib import devices
+
+            settled.enter_context(devices.settled(threads))
+        settled.enter_context(threadpool_limits(threads))
         return task(item)
 
 
