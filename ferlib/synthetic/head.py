@@ -193,8 +193,8 @@ def _curtain_sheet(rows: int, cols: int):
 def _shoulder_sheet(rows: int, cols: int):
     t, c = np.linspace(0, 1, rows)[:, None], np.linspace(-1, 1, cols)[None]
     theta = BEHIND * c + 0 * t
-    wide = 6.6 + 14.5 * smoothstep(0.0, 0.8, t) ** 0.9
-    deep = 5.4 + 4.6 * smoothstep(0, 0.9, t)
+    wide = 4.7 + 16.4 * smoothstep(0.0, 0.8, t) ** 0.9
+    deep = 4.2 + 5.8 * smoothstep(0, 0.9, t)
     y = -14.6 - 5.0 * t**1.3 - 9.0 * smoothstep(0.72, 1.0, t)
     x = wide * np.sign(np.sin(theta)) * np.abs(np.sin(theta)) ** 0.85
     rest = np.stack([x, y + 0.9 * -np.cos(theta) * (1 - t), -8.0 + deep * np.cos(theta)])
