@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 NEAREST, FARTHEST = 24.0, -36.0  # cm, the range of depths that the z-buffer tells apart
-APART, MOST = 1.9, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
+APART, MOST = 1.4, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
 MARGIN = 4.0  # pixels around the picture in which points still count
 
 
