@@ -6,6 +6,7 @@ Built from ``book/results`` alone.  :func:`verdict` is the rule, :data:`RULE` sa
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Claim:
     chance: str | float = ""  # what the number must beat: another key of the same result, or a value
     corpus: str = ""  # only numbers measured on this corpus, or on the drawn one after it, count
     section: str = ""  # of the paper; empty: a claim of this book
+    part: str = ""  # where several claims share their sentence
 
 
 _TRANSFERS = (("ckplus", "fer2013"), ("ckplus", "novaemotions"), ("fer2013", "ckplus"),
@@ -44,10 +46,12 @@ CLAIMS: tuple[Claim, ...] = (
           "baseline_accuracy", "ckplus", "3.1"),
     Claim("The filters of the last block match single Action Units.", "facs_correlation", "matching_filters",
           "matching_filters", "matching_by_chance", "ckplus", "3.2"),
-    *(Claim(f"Trained on {_NAMES[a]} with a new output, the network names the emotions of {_NAMES[b]}.",
-            "cross_dataset", f"head_{a}_to_{b}", f"{a}_to_{b}", section="3.3") for a, b in _TRANSFERS),
-    *(Claim(f"Trained on {_NAMES[a]}, the network names the emotions of {_NAMES[b]} as it is.",
-            "cross_dataset", f"as_is_{a}_to_{b}", f"{a}_to_{b}", section="3.3") for a, b in _TRANSFERS),
+    *(Claim("With a new output, the network names the emotions of a corpus that it was not trained on.",
+            "cross_dataset", f"head_{a}_to_{b}", f"{a}_to_{b}", section="3.3",
+            part=f"{_NAMES[a]} to {_NAMES[b]}") for a, b in _TRANSFERS),
+    *(Claim("It names the emotions of a corpus that it was not trained on as it is.", "cross_dataset",
+            f"as_is_{a}_to_{b}", f"{a}_to_{b}", section="3.3",
+            part=f"{_NAMES[a]} to {_NAMES[b]}") for a, b in _TRANSFERS),
     Claim("Action Units are told from features that were learned for emotions.", "cross_dataset", "au_accuracy",
           "au_accuracy", "au_absent_accuracy", section="3.3"),
     Claim("So is their intensity.", "cross_dataset", "au_level_accuracy", "au_level_accuracy",
@@ -134,36 +138,49 @@ def _chance(claim: Claim, rows: dict[str, dict[str, Any]]) -> tuple[float | None
 
 def page(book: Path) -> str:
     """The tables of the page, in MyST markdown."""
-    of_paper = [claim for claim in CLAIMS if claim.section]
-    ours = [claim for claim in CLAIMS if not claim.section]
     parts = [f"## How a verdict is given\n\n{RULE}"]
-    for title, claims in (("The claims of the paper", of_paper), ("Claims of this book", ours)):
-        parts.append(f"## {title}\n\n" + "\n\n".join(_told(claim, book) for claim in claims))
+    for title, of_paper in (("The claims of the paper", True), ("Claims of this book", False)):
+        claims = [claim for claim in CLAIMS if bool(claim.section) == of_paper]
+        shared = itertools.groupby(claims, key=lambda claim: claim.says)
+        parts.append(f"## {title}\n\n" + "\n\n".join(_told(says, list(of), book) for says, of in shared))
     return "\n\n".join(parts)
 
 
-def _told(claim: Claim, book: Path) -> str:
-    reported = REPORTED.get(claim.reported)
-    about = f"section {claim.section} of the paper, " if claim.section else ""
-    about += f"reported {reported}, " if reported else ""
-    title = f"### {claim.says}\n\n{about}chapter *{claim.chapter}*, number *{claim.key.replace('_', ' ')}*"
-    body = "".join(_line(row) for row in judged(claim, book))
-    if not body:
-        return f"{title}\n\n**not shown**: no number of record yet\n"
-    head = "<tr><th>verdict</th><th>ours</th><th>n</th><th>measured on</th><th>made by</th></tr>"
-    return f'{title}\n\n<table class="claims"><thead>{head}</thead><tbody>{body}</tbody></table>\n'
+HEAD = ("reported", "verdict", "ours", "n", "measured on", "made by")
 
 
-def _line(row: dict[str, Any]) -> str:
+def _told(says: str, claims: list[Claim], book: Path) -> str:
+    """The claims that share the sentence ``says``, with a row for each number that bears on one."""
+    section = f"Section {claims[0].section} of the paper, chapter" if claims[0].section else "Chapter"
+    parted = any(claim.part for claim in claims)
+    head = "".join(f"<th>{name}</th>" for name in ((*["part"] * parted, *HEAD)))
+    body = "".join(_lines(claim, parted, book) for claim in claims)
+    return (
+        f"### {says}\n\n{section} *{claims[0].chapter.replace('_', ' ')}*.\n\n"
+        f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n'
+    )
+
+
+def _lines(claim: Claim, parted: bool, book: Path) -> str:
+    before = "".join(
+        f"<td>{cell}</td>" for cell in (*[claim.part] * parted, REPORTED.get(claim.reported, ""))
+    )
+    rows = [_cells(row) for row in judged(claim, book)]
+    told = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+    return "".join(f"<tr>{before}{row}</tr>" for row in told or [NOTHING])
+
+
+NOTHING = "<td><strong>not shown</strong></td><td colspan=4>no number of record yet</td>"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
     drawn = " on drawn faces" if row["synthetic"] else ""
     stale = " <strong>stale</strong>" if row["stale"] else ""
-    n = "" if pd.isna(row["n"]) else f"{row['n']:,.0f}"
-    cells = [
+    made = f"{row['profile']} profile, commit {row['commit']}, {row['date']}"
+    return [
         f"<strong>{row['verdict']}</strong>{drawn}",
         with_interval({key: None if pd.isna(value) else value for key, value in row.items()}),
-        n,
+        "" if pd.isna(row["n"]) else f"{row['n']:,.0f}",
         html.escape(str(row["split"] or row["corpus"])),
-        html.escape(f"{row['profile']} profile, commit {row['commit']}, {row['device']}, {row['date']}")
-        + stale,
+        html.escape(made) + stale,
     ]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
