@@ -276,7 +276,7 @@ def test_filters_are_sorted_by_au12_and_the_dead_one_comes_last(site, tab):
 def test_a_deep_link_opens_its_filter_and_loads_its_layer_only(site, tab):
     opened(tab, site + "#block1.conv:4")
     assert tab.locator(".fv-card strong").inner_text() == "block1.conv:4"
-    assert [url.rsplit("/", 1)[1] for url in tab.requests if url.endswith(".js")] == ["block1.conv.js"]
+    assert [url.rsplit("/", 1)[1] for url in tab.requests if url.endswith("js")] == ["block1.conv.mjs"]
     tab.get_by_label("layer").select_option("block3.conv")
     tab.wait_for_function("document.querySelectorAll('.fv-cell').length === 12")
 
@@ -300,7 +300,9 @@ def test_the_tile_shows_the_face_that_excites_the_filter_most(site, tab):
         content=".fv-tops .fv-tile { width: 24px !important; border-radius: 0 } .fv-box { display: none }"
     )
     tab.wait_for_timeout(200)
-    seen = cv2.imdecode(np.frombuffer(first.screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)[:24, :24].astype(float)
+    seen = cv2.imdecode(np.frombuffer(first.screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)[:24, :24].astype(
+        float
+    )
     distance = [np.abs(seen - face).mean() for face in layer.faces]
     assert int(np.argmin(distance)) == layer.top[3, 0]
 
@@ -327,6 +329,6 @@ def test_a_missing_file_is_named(tmp_path, browser):
     tab = browser.new_page()
     tab.goto((tmp_path / "page.html").as_uri())
     tab.wait_for_function(
-        "document.querySelector('.fv-count').textContent.includes('gone/block3.conv.js is missing')"
+        "document.querySelector('.fv-count').textContent.includes('gone/block3.conv.mjs is missing')"
     )
     tab.close()

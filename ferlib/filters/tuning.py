@@ -182,7 +182,8 @@ def variance_shares(model: nn.Module, layer: str, stimuli: Stimuli, rng: np.rand
     whole = moved.pop("everything")
     tail = _tail(n)
     rows = []
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a filter that never answers has no shares
         for name, part in moved.items():
             share = part.sum(axis=0) / whole.sum(axis=0)
             low, high = np.nanquantile((times @ part) / (times @ whole), [tail, 1 - tail], axis=0)

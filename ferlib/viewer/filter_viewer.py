@@ -24,6 +24,9 @@ SHEET_FILTERS = 24
 FACES_QUALITY, SEEN_QUALITY = 68, 58
 """Of the sprites: 256 filters with six faces each stay under 3 MB."""
 
+SUFFIX = ".mjs"
+"""Of a layer's file: jupyter-book makes every page load every ``.js`` of ``_static``."""
+
 Leave = Callable[[str, str], str]
 """Writes a file beside the page and returns its address from there, as ``Chapter.leave`` does."""
 
@@ -65,7 +68,7 @@ class FilterViewer:
         shown = self.layers if self.leave else self.layers[:1]
         data = {
             "first": shown[0].name,
-            "files": {layer.name: self.leave(f"{layer.name}.js", script(layer)) for layer in shown}
+            "files": {layer.name: self.leave(layer.name + SUFFIX, script(layer)) for layer in shown}
             if self.leave
             else {},
             "inline": {} if self.leave else {layer.name: payload(layer) for layer in shown},
