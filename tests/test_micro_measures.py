@@ -158,3 +158,25 @@ def test_long_films_hold_one_micro_expression_of_its_length():
         assert not acting[:onset].any()
         assert not acting[offset + 1 :].any()
         assert 0.2 <= (offset - onset + 1) / 50 <= 0.51
+
+
+def test_tasks_find_their_corpora_and_say_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
+    assert measures.corpora_of("synthetic-casme2", "emotion") == ["synthetic-casme2"]
+    three = measures.corpora_of("synthetic-casme2", "megc")
+    assert three == ["synthetic-smic", "synthetic-casme2", "synthetic-samm"]
+    assert measures.corpora_of("samm", "megc") == ["smic", "casme2", "samm"]
+    with pytest.raises(DataError, match="ferlib corpus make casme2"):
+        measures.prepared("synthetic-casme2", "emotion")
+
+
+def test_clips_are_drawn_for_classes_that_the_rig_can_show():
+    assert drawn.labels_for(["negative", "surprise"], 3) == ["negative", "surprise", "negative"]
+    assert len(drawn.labels_for(["I", "II"], 4)) == 4
+    film = Film(drawn=4, n_frames=20)
+    told = drawn.clips(["negative", "positive"], film, draw=flat_faces)
+    assert told.table["label"].tolist() == ["negative", "positive"]
+    assert set(told.table["au_codes"][1].split("+")) <= {"6", "12", "14", "L12", "R12", "L14", "R14"}
+    named = measures.as_task(told, "objective", ["I", "III", "IV"])
+    assert set(named.table["label"]) <= {"I", "III", "IV"}
+    assert len(measures.as_task(told, "emotion", ["positive"])) == 1

@@ -28,6 +28,8 @@ from ferlib.synthetic.native.shots import Draw, Shots, draw_with_rig, set_into_f
 CORPUS = "micro-probe"
 FACE_PX = 96
 FPS = 200.0
+SHOWN_AS = {"other": "others", "negative": "disgust", "positive": "happiness"}
+"""Classes that have no recipe of their own, and the one that shows them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Film:
 def clips(labels: Sequence[str], film: Film, n_jobs: int = 1, draw: Draw = draw_with_rig) -> Clips:
     """One clip a label, each of another person, cropped as CASME II's are.
 
-    labels : keys of ``synthetic.native.clips.RECIPES``.
+    labels : keys of ``synthetic.native.clips.RECIPES`` or of ``SHOWN_AS``.
     Raises ``UsageError`` for a label that has no recipe.
     """
     return series(labels, [film], n_jobs, draw)[0]
@@ -58,7 +60,7 @@ def series(
     labels: Sequence[str], films: Sequence[Film], n_jobs: int = 1, draw: Draw = draw_with_rig
 ) -> list[Clips]:
     """The same clips drawn once for each of ``films``, which say what differs."""
-    unknown = sorted(set(labels) - set(RECIPES))
+    unknown = sorted(set(labels) - set(RECIPES) - set(SHOWN_AS))
     if unknown:
         raise UsageError(f"No recipe for {', '.join(unknown)} (known: {', '.join(RECIPES)})")
     plans = [[_planned(label, i, film) for i, label in enumerate(labels)] for film in films]
@@ -91,6 +93,12 @@ def _as_clips(
     return Clips(faces, table, at, tuple([kept / FPS] * n), pd.DataFrame())
 
 
+def labels_for(classes: Sequence[str], n: int) -> list[str]:
+    """``n`` names that :func:`clips` can draw, in turn: those of ``classes`` that it can, else every emotion."""
+    known = [name for name in classes if name in {**RECIPES, **SHOWN_AS}] or list(RECIPES)
+    return [known[i % len(known)] for i in range(n)]
+
+
 def courses(labels: Sequence[str], film: Film) -> list[pd.DataFrame]:
     """The course of each AU that acts in the clips that :func:`clips` draws: a row a frame, levels in [0, 5].
 
@@ -113,7 +121,7 @@ def _kept(film: Film) -> np.ndarray:
 def _planned(label: str, i: int, film: Film) -> tuple[np.ndarray, np.ndarray, str, int]:
     """Levels (T, U, 2), drift (T, 3), codes, and the apex as a position among the frames that are drawn."""
     rng = rng_of(CORPUS, film.seed, "clip", i)
-    codes = draw_codes(label, rng)
+    codes = draw_codes(SHOWN_AS.get(label, label), rng)
     peak = film.strength * peak_of(codes) * rng.uniform(0.9, 1.1, (len(U_OF), 2))
     apex = int(film.n_frames * rng.uniform(0.3, 0.6))
     levels = dynamics.micro(np.clip(peak, 0, 5), film.n_frames, apex, rng)

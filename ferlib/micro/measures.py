@@ -8,17 +8,19 @@ lack some class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from ferlib import metrics
+from ferlib import datasets, metrics, paths
 from ferlib.config import DataError, check_name
 from ferlib.datasets import megc
 from ferlib.datasets.sequences import parse_codes
+from ferlib.labels import DRAWN_PREFIX
 from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
+from ferlib.micro import clips as whole
 from ferlib.micro.clips import Clips
 
 TASKS: dict[str, str] = {
@@ -28,6 +30,8 @@ TASKS: dict[str, str] = {
 }
 TOO_RARE: dict[str, tuple[str, ...]] = {"casme2": ("fear", "sadness")}
 """Classes that the corpora's authors leave out: two and seven clips (Yan et al. 2014)."""
+
+MEGC_LIST = "combined_3class_gt.csv"
 
 OBJECTIVE: dict[str, tuple[str, ...]] = {
     "I": ("6", "12", "6+12", "6+7+12", "7+12"),
@@ -45,6 +49,39 @@ NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 def objective_class(codes: str) -> str:
     """Objective class ``I`` to ``VII`` of AU codes such as ``4+L10``."""
     return _CLASS_OF.get(frozenset(parse_codes(codes.replace("?", ""))), "VII")
+
+
+def corpora_of(corpus: str, task: str) -> list[str]:
+    """The stores that ``task`` needs: ``corpus``, or for ``megc`` the three of its kind, drawn or real."""
+    drawn = DRAWN_PREFIX if corpus.startswith(DRAWN_PREFIX) else ""
+    return [drawn + name for name in megc.OFFICIAL] if check_name("task", task, TASKS) == "megc" else [corpus]
+
+
+def prepared(corpus: str, task: str) -> Clips:
+    """The clips of ``task`` from the home.
+
+    The list of MEGC 2019 is read beside the stores.  Raises ``DataError`` with the next command where a store
+    or the list is missing.
+    """
+    names = corpora_of(corpus, task)
+    parts = {name.removeprefix(DRAWN_PREFIX): whole.of(datasets.load(name)) for name in names}
+    if task != "megc":
+        return for_task(next(iter(parts.values())), task)
+    drawn = names[0].startswith(DRAWN_PREFIX)
+    file = (paths.drawn("megc") if drawn else paths.corpus("megc")) / MEGC_LIST
+    if not file.is_file():
+        how = "Draw it:  ferlib corpus make megc" if drawn else "Put the list of MEGC 2019 there"
+        raise DataError(f"There is no {file}. {how}")
+    listed, report = megc.read_list(file)
+    if report.problems:
+        raise DataError(f"{file}: {report.problems[0]}")
+    return composite(parts, listed)
+
+
+def as_task(clips: Clips, task: str, classes: Sequence[str]) -> Clips:
+    """Clips drawn as emotions under the names of ``task``; those of other ``classes`` are left out."""
+    named = for_task(clips, "objective") if task == "objective" else clips
+    return named.select(named.table["label"].isin(classes).to_numpy())
 
 
 def for_task(clips: Clips, task: str) -> Clips:

@@ -127,12 +127,12 @@ def attribution(lstm: ClipLSTM, x: np.ndarray, target: np.ndarray, steps: int = 
 def au_of_clips(clips: Clips) -> pd.DataFrame:
     """Which AUs the coders saw in each clip: (C, U) bool, columns ``AU01 ...``.
 
-    Raises ``DataError`` where the corpus has no codes.
+    Without codes there are no columns.
     """
     if "au_codes" not in clips.table:
-        raise DataError(f"{clips.faces.corpus} has no Action Units")
+        return pd.DataFrame(index=clips.table.index)
     seen = [set(parse_codes(codes.replace("?", ""))) for codes in clips.table["au_codes"]]
-    numbers = sorted(set().union(*seen))
+    numbers: list[int] = sorted(set().union(*seen))
     columns = {au_column(n): [n in codes for codes in seen] for n in numbers}
     return pd.DataFrame(columns, index=clips.table.index)
 
@@ -164,7 +164,8 @@ def detected(scores: np.ndarray, shown: pd.DataFrame, subjects: pd.Series) -> pd
              "auc": roc_auc_score(truth, scores[:, u]), "f1": f1_score(truth, scores[:, u] > 0, zero_division=0),
              "f1_always": 2 * truth.mean() / (1 + truth.mean())}
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    columns = ["au", "n", "people", "prevalence", "auc", "f1", "f1_always"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def au_scores(features: np.ndarray, clips: Clips, least: int = 8) -> tuple[np.ndarray, pd.DataFrame]:
