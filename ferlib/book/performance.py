@@ -17,7 +17,6 @@ from ferlib import paths
 from ferlib.book import provenance
 from ferlib.config import check_name
 
-
 ARGUMENTS = {"rig": ("speed",)}
 """Of benchmarks that want to be told what to measure."""
 
