@@ -54,6 +54,9 @@ def test_a_difference_is_paired_by_person():
     assert found.low > 0
     same = measures.difference(good, good, np.random.default_rng(0))
     assert (same.value, same.low, same.high) == (0, 0, 0)
+    worse = measures.difference(told(ROWS), good, np.random.default_rng(0))
+    words = [measures.verdict(gain) for gain in (found, same, worse)]
+    assert words == ["better than", "not clearly different from", "worse than"]
     with pytest.raises(DataError, match="same clips"):
         measures.difference(good, told(ROWS[:4]), np.random.default_rng(0))
 

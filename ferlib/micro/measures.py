@@ -167,7 +167,5 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Es
 def verdict(gain: Estimate) -> str:
     """What a difference of accuracies with its interval allows to say."""
     if gain.low > 0:
-        return "more clips rightly than"
-    return (
-        "fewer clips rightly than" if gain.high < 0 else "no clearly different number of clips rightly than"
-    )
+        return "better than"
+    return "worse than" if gain.high < 0 else "not clearly different from"
