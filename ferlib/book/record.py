@@ -146,7 +146,8 @@ class Chapter:
         }
         if tables and (shell := get_ipython()):
             table = pd.concat(tables) if len(tables) > 1 else next(iter(tables.values()))
-            self.leave(f"figure-{shell.execution_count}.csv", table)
+            number = len(shell.user_ns["In"]) - 1  # execution_count is one ahead in some versions
+            self.leave(f"figure-{number}.csv", table)
 
     def table(self) -> pd.DataFrame:
         """What was recorded, with intervals and the paper's numbers, as a reader wants to see it."""
