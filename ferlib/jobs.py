@@ -165,5 +165,8 @@ def _gathered(done: Iterator[tuple[int, Callable[[], Any]]], items: list[Any], w
 
 
 def _named(item: Any, most: int = 300) -> str:
+    """An item in a few words; of a list, its first and how many more."""
+    if isinstance(item, list) and item:
+        return _named(item[0], most) + (f" and {len(item) - 1} more" if len(item) > 1 else "")
     text = str(item)
     return text if len(text) <= most else f"{text[:most]} ..."

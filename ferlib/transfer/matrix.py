@@ -19,6 +19,7 @@ import pandas as pd
 from ferlib import config, features, jobs, learner, paths, runs, training
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
+from ferlib.datasets.atomic import locked
 from ferlib.recipes import RECIPES
 from ferlib.runs import Run
 from ferlib.splits import Parts
@@ -78,11 +79,13 @@ def answers(
 def _work(matrix: Matrix, group: list[Unit]) -> None:
     """Work off the units of one network on one corpus; those that are there already are left alone."""
     for unit in group:
-        if not place_of(matrix, unit).is_file():
-            try:
-                _answer(matrix, unit)
-            except DataError as error:
-                raise type(error)(f"{unit}: {error}") from error
+        place = place_of(matrix, unit)
+        with locked(place):  # of several processes that want a unit one works it off, the others wait
+            if not place.is_file():
+                try:
+                    _answer(matrix, unit)
+                except DataError as error:
+                    raise type(error)(f"{unit}: {error}") from error
 
 
 def _answer(matrix: Matrix, unit: Unit) -> None:
@@ -91,9 +94,7 @@ def _answer(matrix: Matrix, unit: Unit) -> None:
     settings.refuse_seen(parts_of(matrix, unit.source, unit.source_fold), parts.test)
     how = {"as is": _as_is, "head": _with_head, "fine-tuned": _with_tuning}[unit.mode]
     table = how(matrix, unit, run, parts)
-    place = place_of(matrix, unit)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_whole(place, lambda file: table.to_parquet(file, index=False))
+    runs.write_whole(place_of(matrix, unit), lambda file: table.to_parquet(file, index=False))
 
 
 def _as_is(matrix: Matrix, unit: Unit, run: Run, parts: Parts) -> pd.DataFrame:
