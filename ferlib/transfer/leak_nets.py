@@ -18,6 +18,7 @@ from ferlib.datasets import FaceSet
 from ferlib.recipes import TrainConfig
 
 MODULES = ("augment", "batches", "learner", "models", "recipes", "transfer.leak_nets")
+STILL = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip="none")
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Lab:
     width: float = 0.125
     size: int = 32
     n_epochs: int = 15
-    batch_size: int = 32
-    n_train: int = 1600
-    n_multiplied: int = 600
+    batch_size: int = 16
+    lr: float = 2e-3
+    n_train: int = 1000
+    n_multiplied: int = 300
     n_variants: int = 3
     copied_share: float = 0.08
     seeds: tuple[int, ...] = (0, 1)
@@ -53,7 +55,7 @@ class Training:
     watched: Mapping[str, FaceSet]
     lab: Lab
     seed: int
-    augmentation: Augmentation | None = None  # None: that of the recipe
+    augmentation: Augmentation = STILL  # a network that never sees a face twice alike cannot know it by heart
 
     @cached_property
     def place(self) -> Path:
@@ -62,7 +64,14 @@ class Training:
         for faces in (self.train, *self.watched.values()):
             for array in (faces.images, faces.labels, faces.table["row"].to_numpy()):
                 seen.update(np.ascontiguousarray(array).tobytes())
-        how = [self.lab.width, self.lab.n_epochs, self.lab.batch_size, self.seed, self.augmentation]
+        how = [
+            self.lab.width,
+            self.lab.n_epochs,
+            self.lab.batch_size,
+            self.lab.lr,
+            self.seed,
+            self.augmentation,
+        ]
         made_of = config.digest(
             how, list(self.watched), seen.hexdigest(), config.code_digest(MODULES), length=16
         )
@@ -86,12 +95,11 @@ def _traced(training: Training) -> dict[str, np.ndarray]:
     from tqdm import tqdm
 
     lab = training.lab
-    wish = TrainConfig(recipe="paper", width=lab.width, n_epochs=lab.n_epochs, batch_size=lab.batch_size,
+    wish = TrainConfig(recipe="paper", width=lab.width, n_epochs=lab.n_epochs, batch_size=lab.batch_size, lr=lab.lr,
                        seed=training.seed, threads=1, device="cpu")  # fmt: skip
     with devices.settled(1):
         net = learner.Learner(training.train, wish.resolved(), devices.fabric("cpu"))
-        if training.augmentation:
-            net.recipe = dataclasses.replace(net.recipe, augmentation=training.augmentation)
+        net.recipe = dataclasses.replace(net.recipe, augmentation=training.augmentation)
         traces: dict[str, list[np.ndarray]] = {name: [] for name in training.watched}
         for epoch in range(lab.n_epochs):
             net.epoch(epoch, tqdm(disable=True))

@@ -39,9 +39,6 @@ from ferlib.transfer.leak_scores import (
 __all__ = ["LEAKS", "Finding", "Lab", "Training", "laboratory", "planted_sentence", "refusals", "shown", "table",
            "unguarded", "verdict"]  # fmt: skip
 
-STILL = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip="none")
-
-
 # ----------------------------------------------------------------------------------------------- the leaks
 
 
@@ -152,8 +149,8 @@ def multiplied_then_divided(faces: FaceSet, lab: Lab) -> tuple[list[Training], l
         tested = aside[: len(some)]
         of_tested = np.tile(tested, lab.n_variants)
         judged = {"test": some.select(tested)}
-        clean.append(Training(every.select(~of_tested), judged, lab, seed, STILL))
-        leaky.append(Training(every.select(~aside), judged, lab, seed, STILL))
+        clean.append(Training(every.select(~of_tested), judged, lab, seed))
+        leaky.append(Training(every.select(~aside), judged, lab, seed))
     return clean, leaky
 
 
