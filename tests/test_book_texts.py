@@ -4,9 +4,10 @@ import json
 
 import pandas as pd
 import pytest
+from docutils import nodes
 from test_book_compare import result
 
-from ferlib.book import api, pages, pdf, performance, record
+from ferlib.book import api, offline, pages, pdf, performance, record
 from ferlib.config import DataError, UsageError
 
 
@@ -118,3 +119,19 @@ def test_without_chromium_the_pdf_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(DataError, match="No Chromium on this machine"):
         pdf.write(tmp_path, tmp_path, tmp_path / "book.pdf")
+
+
+def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
+    file, one = executed(tmp_path, {})
+    notebook = json.loads(file.read_text())
+    notebook["cells"][0]["source"] = ["# Title\n", "See {numref}`fig-small-sums`."]
+    file.write_text(json.dumps(notebook))
+    assert "See *a figure that this run lacks*." in pages.chapter(file, one)["cells"][0]["source"]
+    notebook["cells"][1]["outputs"].append({"data": {"image/png": ""}})
+    file.write_text(json.dumps(notebook))
+    assert "{numref}`fig-small-sums`" in pages.chapter(file, one)["cells"][0]["source"]
+
+
+def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
+    assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
+    assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"

@@ -7,16 +7,36 @@ Roles that docutils gives to a bibliography and that do not fit together are tak
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
+
+logger = logging.getLogger(__name__)
+
+
+SIZES = re.compile(r"\\[bB]igg?[lrm]?(?![A-Za-z])")
+"""TeX's larger delimiters, which MathML needs no word for."""
+DOTS = re.compile(r"\\dots(?![A-Za-z])")
+
+
+def mathml(node: nodes.Node, block: bool = False) -> str:
+    """The equation of ``node`` in MathML; one that cannot be read is a warning that names it, and stays TeX."""
+    try:
+        return tex2mathml(DOTS.sub(r"\\ldots", SIZES.sub("", node.astext())), as_block=block)
+    except MathError as error:
+        logger.warning("equation %r: %s", node.astext(), error, location=node)
+        return f"<code>{html.escape(node.astext())}</code>"
 
 
 def inline(self: Any, node: nodes.math) -> None:
     """Write an equation inside a line."""
-    self.body.append(f'<span class="math notranslate nohighlight">{tex2mathml(node.astext())}</span>')
+    self.body.append(f'<span class="math notranslate nohighlight">{mathml(node)}</span>')
     raise nodes.SkipNode
 
 
@@ -27,7 +47,7 @@ def block(self: Any, node: nodes.math_block) -> None:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
-    self.body.append(tex2mathml(node.astext(), as_block=True) + "</div>\n")
+    self.body.append(mathml(node, block=True) + "</div>\n")
     raise nodes.SkipNode
 
 

@@ -74,8 +74,23 @@ def chapter(executed: Path, result: dict[str, Any]) -> dict[str, Any]:
     """The notebook ``executed`` as a page: banner, data of its figures and provenance where a reader looks for them."""
     notebook = read(executed)
     data = left_folder(executed.with_name("result.json"))
+    for name in _not_drawn(notebook["cells"]):
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"]).replace(
+                f"{{numref}}`{name}`", "*a figure that this run lacks*"
+            )
     notebook["cells"] = list(_cells(notebook["cells"], data, result))
     return notebook
+
+
+def _not_drawn(cells: list[dict[str, Any]]) -> list[str]:
+    """Names of figures whose cells showed no picture, as where too little was measured; nothing can refer to them."""
+    named = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name"): cell for cell in cells}
+    return [
+        name
+        for name, cell in named.items()
+        if name and not any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    ]
 
 
 def _cells(cells: list[dict[str, Any]], data: Path, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
