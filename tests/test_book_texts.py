@@ -1,6 +1,7 @@
 """The pages that are made from sources and results: the package, speed, what each page must say, and the PDF."""
 
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -135,3 +136,11 @@ def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"
+
+
+def test_a_page_does_not_load_what_chapters_leave_until_it_is_asked_to():
+    files = ("_static/book.js", "_static/data/small/layer.js", "https://x/thebe.js", None)
+    scripts = [SimpleNamespace(filename=name, attributes={}) for name in files]
+    context = {"script_files": scripts}
+    offline.own_scripts(None, "", "", context, None)
+    assert [script.filename for script in context["script_files"]] == ["_static/book.js", None]

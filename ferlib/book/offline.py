@@ -64,15 +64,17 @@ def repaired(app: Any, page: str, template: str, context: dict[str, Any], doctre
         context["body"] = context.get("body", "").replace(wrong, right)
 
 
-def without_thebe(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Drop thebe's scripts from a page (event ``html-page-context``)."""
+def own_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Drop thebe's scripts from a page, and the files that chapters leave, which pages load when asked to."""
     scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if "thebe" not in f"{s.filename} {s.attributes}".lower()]
+    dropped = ("thebe", "_static/data/")
+    told = [(script, f"{script.filename} {script.attributes}".lower()) for script in scripts]
+    context["script_files"] = [script for script, text in told if not any(word in text for word in dropped)]
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register the renderer ``mathml`` (``html_math_renderer: mathml``) and the last word on scripts."""
-    app.connect("html-page-context", without_thebe, priority=990)
+    app.connect("html-page-context", own_scripts, priority=990)
     app.connect("html-page-context", repaired)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
