@@ -105,7 +105,13 @@ def _on_dask(
     from distributed import as_completed
 
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
+        dask.config.set(
+            {
+                "distributed.scheduler.allowed-failures": DEATHS,
+                # items may hold faces; the advice against that would stand on a page
+                "distributed.admin.large-graph-warning-threshold": "1GB",
+            }
+        ),
         _client(n_jobs, scheduler) as client,
     ):
         futures = client.map(work, items, pure=False, retries=0)

@@ -109,16 +109,19 @@ def verdict(row: pd.Series) -> str:
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of :func:`table` as a reader wants to see them: per cent, and percentage points with intervals."""
-    points = [f"{100 * v:+.1f} ({100 * a:+.1f} to {100 * b:+.1f})"
-              for v, a, b in table[["value", "low", "high"]].to_numpy(float)]  # fmt: skip
-    spread = table["sd_over_runs"].astype(float)
+    space = "\N{NO-BREAK SPACE}"
+    ends = (100 * table[["low", "high"]].astype(float)).map("{:+.1f}".format)
+    spread = (100 * table["sd_over_runs"].astype(float)).map("{:.1f}".format)
+    judged = (
+        table["n"].map("{:,} faces of ".format) + table["units"].map("{:,}".format) + space + table["unit"]
+    )
     made = {
-        "clean": (100 * table["clean"].astype(float)).map("{:.1f}\N{NO-BREAK SPACE}%".format),
-        "with the leak": (100 * table["leaky"].astype(float)).map("{:.1f}\N{NO-BREAK SPACE}%".format),
-        "points added (95\N{NO-BREAK SPACE}%)": points,
-        "faces": table["n"].map("{:,}".format),
-        "resampled": table["units"].map("{:,}".format) + " " + table["unit"],
-        "sd over runs": (100 * spread).map("{:.1f}".format) + " of " + table["runs"].astype(str),
+        "clean": (100 * table["clean"].astype(float)).map(f"{{:.1f}}{space}%".format),
+        "with the leak": (100 * table["leaky"].astype(float)).map(f"{{:.1f}}{space}%".format),
+        "points added": (100 * table["value"].astype(float)).map("{:+.1f}".format),
+        f"95{space}% interval": ends["low"] + f"{space}to{space}" + ends["high"],
+        "judged": judged,
+        "sd over runs": spread + f"{space}of{space}" + table["runs"].astype(str),
     }
     return pd.DataFrame(made, index=table.index).rename_axis(None)
 

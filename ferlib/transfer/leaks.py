@@ -56,7 +56,9 @@ def laboratory(
     base, copied, planted = with_copies(split, lab)
     divided, multiplied = multiplied_then_divided(split, lab)
     everything = [*by_person, *by_image, *base, *copied, *divided, *multiplied]
-    jobs.run(unguarded, everything, n_jobs, scheduler, "networks with leaks")
+    missing = [training for training in everything if not training.place.is_file()]
+    if missing:
+        jobs.run(unguarded, missing, n_jobs, scheduler, "networks with leaks")
     rng = partial(np.random.default_rng, 0)
     on_val, on_test = chosen_on("val"), chosen_on("test")
     return [
