@@ -78,4 +78,4 @@ if __name__ == "__main__":
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     devices.keep_freed_memory()
-    sys.exit(0 if main(*((1024, 256, 3) if given.quick else (2048, 384, 5))) else 1)
+    sys.exit(0 if main(*((768, 64, 3) if given.quick else (2048, 384, 5))) else 1)
