@@ -112,15 +112,12 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     space = "\N{NO-BREAK SPACE}"
     ends = (100 * table[["low", "high"]].astype(float)).map("{:+.1f}".format)
     spread = (100 * table["sd_over_runs"].astype(float)).map("{:.1f}".format)
-    judged = (
-        table["n"].map("{:,} faces of ".format) + table["units"].map("{:,}".format) + space + table["unit"]
-    )
     made = {
         "clean": (100 * table["clean"].astype(float)).map(f"{{:.1f}}{space}%".format),
         "with the leak": (100 * table["leaky"].astype(float)).map(f"{{:.1f}}{space}%".format),
         "points added": (100 * table["value"].astype(float)).map("{:+.1f}".format),
         f"95{space}% interval": ends["low"] + f"{space}to{space}" + ends["high"],
-        "judged": judged,
+        "resampled": table["units"].map("{:,}".format) + space + table["unit"],
         "sd over runs": spread + f"{space}of{space}" + table["runs"].astype(str),
     }
     return pd.DataFrame(made, index=table.index).rename_axis(None)
