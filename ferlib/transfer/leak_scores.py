@@ -117,8 +117,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         "with the leak": (100 * table["leaky"].astype(float)).map(f"{{:.1f}}{space}%".format),
         "points added": (100 * table["value"].astype(float)).map("{:+.1f}".format),
         f"95{space}% interval": ends["low"] + f"{space}to{space}" + ends["high"],
-        "resampled": table["units"].map("{:,}".format) + space + table["unit"],
-        "sd over runs": spread + f"{space}of{space}" + table["runs"].astype(str),
+        "over": table["units"].map("{:,}".format) + " " + table["unit"],
+        "sd of runs": spread + f"{space}of{space}" + table["runs"].astype(str),
     }
     return pd.DataFrame(made, index=table.index).rename_axis(None)
 
