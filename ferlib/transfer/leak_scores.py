@@ -108,7 +108,10 @@ def verdict(row: pd.Series) -> str:
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`table` as a reader wants to see them: per cent, and percentage points with intervals."""
+    """The rows of :func:`table` as a reader wants to see them: per cent, and percentage points with intervals.
+
+    ``sd`` : standard deviation of the difference over seeds or folds, in percentage points.
+    """
     space = "\N{NO-BREAK SPACE}"
     ends = (100 * table[["low", "high"]].astype(float)).map("{:+.1f}".format)
     spread = (100 * table["sd_over_runs"].astype(float)).map("{:.1f}".format)
@@ -118,7 +121,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         "points added": (100 * table["value"].astype(float)).map("{:+.1f}".format),
         f"95{space}% interval": ends["low"] + f"{space}to{space}" + ends["high"],
         "over": table["units"].map("{:,}".format) + " " + table["unit"],
-        "sd of runs": spread + f"{space}of{space}" + table["runs"].astype(str),
+        "sd": spread,  # over seeds or folds
     }
     return pd.DataFrame(made, index=table.index).rename_axis(None)
 
