@@ -10,9 +10,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import functools
 import hashlib
 import io
 import json
+import threading
 import tokenize
 import typing
 from collections.abc import Iterable, Mapping
@@ -22,6 +24,9 @@ from typing import Any, TypeVar
 from ferlib import paths
 
 T = TypeVar("T")
+
+_PARSING = threading.Lock()
+"""Held while sources are parsed: before Python 3.11.8 two threads that parse at once may fail (CPython gh-106905)."""
 
 
 class UsageError(ValueError):
@@ -120,19 +125,25 @@ def code_digest(modules: Iterable[str], length: int = 8) -> str:
         files = sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
         for file in files:
             seen.update(file.relative_to(paths.package()).as_posix().encode())
-            seen.update(_meaning(file).encode())
+            seen.update(_meaning(file, file.stat().st_mtime_ns).encode())
     return seen.hexdigest()[:length]
 
 
-def _meaning(file: Path) -> str:
-    """The source without docstrings, comments and blank lines: the same text under every Python version."""
+@functools.lru_cache(maxsize=512)
+def _meaning(file: Path, changed_ns: int) -> str:
+    """The source without docstrings, comments and blank lines: the same text under every Python version.
+
+    changed_ns : when the file was last changed; a file is read once, and again after a change.
+    """
     source = file.read_text(encoding="utf-8")
     lines = source.splitlines()
+    with _PARSING:
+        tree = ast.parse(source)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None
