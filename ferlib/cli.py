@@ -224,8 +224,9 @@ def train(
 
     given = {}
     if profile:
-        plan = chapters.plan(paths.checkout() / "book", chapters.Wish(profile, corpus, (), "training"))
-        given = plan.parameters["training"]
+        # the quick profile is the chapter's own defaults; a bare image has no papermill to read them from the chapter
+        named = [chapters.profile(paths.checkout() / "book", name) for name in ("quick", profile)]
+        given = {k: v for each in named for k, v in (each.chapters.get("training") or {}).items()}
     for wish in training.wishes(given, corpus, setting or []):
         print(training.card(training.ensure(wish)))
 

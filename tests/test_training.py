@@ -384,6 +384,10 @@ from ferlib import training
 from ferlib.training import TrainConfig
 settings = TrainConfig(corpus="synthetic-tiny", width=0.0625, n_epochs=1, threads=1)
 print(training.ensure(settings, tiny_faces()).key)
+from typer.testing import CliRunner
+from ferlib import cli, config
+told = CliRunner().invoke(cli.app, ["train", "--corpus", "synthetic-absent", "--profile", "tiny"])
+assert isinstance(told.exception, config.DataError), told.exception  # the profile was read, the corpus is not there
 """
 
 
