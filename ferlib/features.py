@@ -10,15 +10,19 @@ Features, logits and probabilities come out of one pass.  They are kept as
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.special import softmax
 
-from ferlib import config, paths, runs
+from ferlib import batches, config, paths
 from ferlib.config import DataError, check_name
 from ferlib.datasets.atomic import locked, replacing
 from ferlib.datasets.base import FaceSet, resized
@@ -28,7 +32,7 @@ from ferlib.runs import Run
 LAST_HIDDEN: dict[str, str] = {"EmotionCNN": "relu", "FastCNN": "drop"}
 """The module of each network whose output its last layer reads."""
 BATCH = 256
-MODULES = ("models", "features", "datasets.base")
+MODULES = ("models", "features", "batches", "datasets.base")
 """The modules that features go through; the weights are named by the run's key."""
 
 _DIGESTS: weakref.WeakKeyDictionary[FaceSet, str] = weakref.WeakKeyDictionary()
@@ -55,16 +59,48 @@ def probabilities(run: Run, faces: FaceSet, layer: str = "") -> np.ndarray:
 
     For recipes that flip at test this is the mean over each face and its mirror image.
     """
-    p = softmax(logits(run, faces, layer))
+    p = softmax(logits(run, faces, layer), axis=1)
     if RECIPES[run.config["recipe"]].flip_at_test:
-        p = (p + softmax(_opened(run, faces, layer, "mirrored"))) / 2
+        p = (p + softmax(_opened(run, faces, layer, "mirrored"), axis=1)) / 2
     return p
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, K) -> (N, K) float32 rows that sum to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def batched(images: np.ndarray, size: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    """Where each batch of ``images`` (N, H, W) uint8 begins, and the batch as a network takes it.
+
+    size : side in pixels to which faces are resized; by default they stay.  Yields (B, 1, H, W) float32 grey levels.
+    """
+    for start in range(0, len(images), BATCH):
+        stored = np.asarray(images[start : start + BATCH])
+        stored = np.ascontiguousarray(stored if size is None else resized(stored, size))
+        yield start, batches.as_tensor(stored)[:, None].float().contiguous(memory_format=torch.channels_last)
+
+
+@contextlib.contextmanager
+def watching(net: torch.nn.Module, layer: str) -> Iterator[list[torch.Tensor]]:
+    """Keep what module ``layer`` answered in the last call of ``net``; nothing is left on the network."""
+    caught: list[torch.Tensor] = []
+    handle = net.get_submodule(layer).register_forward_hook(
+        lambda m, i, output: caught.__setitem__(slice(None), [output])
+    )
+    try:
+        yield caught
+    finally:
+        handle.remove()
+
+
+@torch.inference_mode()
+def hidden_of(net: torch.nn.Module, images: np.ndarray, layer: str = "") -> np.ndarray:
+    """What module ``layer`` of a network on the CPU makes of each face, flattened; "" is the last hidden layer.
+
+    images : (N, H, W) uint8 of the size that the network takes.  Returns (N, D) float32; nothing is kept.
+    """
+    made = []
+    with watching(net, layer or LAST_HIDDEN[type(net).__name__]) as caught:
+        for _, faces in batched(images):
+            net(faces)
+            made.append(caught[0].flatten(1))
+    return torch.cat(made).numpy()
 
 
 def place_of(run: Run, faces: FaceSet, layer: str = "") -> Path:
@@ -105,35 +141,22 @@ def _opened(run: Run, faces: FaceSet, layer: str, what: str) -> np.ndarray:
 
 def _compute(run: Run, faces: FaceSet, layer: str, place: Path) -> None:
     """One pass of the network over the faces, straight into files; the folder appears when all is written."""
-    import torch
-
     net, settings = run.model(), run.record["network"]
     layer = layer or LAST_HIDDEN[settings["name"]]
-    modules = dict(net.named_modules())
-    watched = modules[check_name(f"layer of {run.key}", layer, [name for name in modules if name])]
+    check_name(f"layer of {run.key}", layer, [name for name, _ in net.named_modules() if name])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net.to(device, memory_format=torch.channels_last)
     flips = RECIPES[run.config["recipe"]].flip_at_test
-    caught: list[torch.Tensor] = []
-    with replacing(place) as fresh, torch.inference_mode():
-        handle = watched.register_forward_hook(lambda module, inputs, output: caught.append(output))
-        try:
-            made = _Files(fresh, len(faces))
-            for start in range(0, len(faces), BATCH):
-                images = resized(
-                    np.asarray(faces.images[start : start + BATCH]), settings["settings"]["size"]
-                )
-                stored = torch.from_numpy(images).to(device)[:, None].float()  # (B, 1, H, W)
-                stored = stored.contiguous(memory_format=torch.channels_last)
-                caught.clear()
-                made.write("logits", start, net(stored))
-                made.write("features", start, caught[0].flatten(1))
-                if flips:
-                    made.write("mirrored", start, net(stored.flip(3)))
-            made.flush()
-        finally:
-            handle.remove()
-        runs.write_json(fresh / "about.json", {"run": run.key, "layer": layer, "corpus": faces.corpus,
+    with replacing(place) as fresh, torch.inference_mode(), watching(net, layer) as caught:
+        made = _Files(fresh, len(faces))
+        for start, batch in batched(faces.images, settings["settings"]["size"]):
+            shown = batch.to(device)
+            made.write("logits", start, net(shown))
+            made.write("features", start, caught[0].flatten(1))
+            if flips:
+                made.write("mirrored", start, net(shown.flip(3)))
+        made.flush()
+        paths.write_json(fresh / "about.json", {"run": run.key, "layer": layer, "corpus": faces.corpus,
                                                "digest": faces.digest, "n": len(faces)})  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ferlib import devices, labels, paths
+from ferlib import labels, paths
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
 from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate, around
@@ -231,9 +231,7 @@ def exchanged_pictures(n: int, size: int, seed: int, setting: str = "wild") -> d
 
     def draw(who: slice, does: slice, fields: tuple[str, ...]) -> np.ndarray:
         changed = scenes[one].with_(**{name: getattr(scenes[two], name) for name in fields})
-        with devices.settled(1):  # a second thread costs more than it gives where a core is busy
-            drawn = render.draw_faces(crowd[who], levels[does], changed, size).images.float()
-        return (0.299 * drawn[:, 0] + 0.587 * drawn[:, 1] + 0.114 * drawn[:, 2]).numpy()
+        return render.draw_faces(crowd[who], levels[does], changed, size).grey.numpy()
 
     every = tuple(name for fields in FACTORS.values() for name in fields)
     pictures = {

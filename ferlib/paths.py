@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def home() -> Path:
@@ -87,6 +87,16 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def write_open(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """:func:`write_whole` for what wants an open file: NumPy adds a suffix to names."""
+
+    def fill(fresh: Path) -> None:
+        with fresh.open("wb") as opened:
+            write(opened)
+
+    write_whole(path, fill)
 
 
 def write_json(path: Path, record: dict[str, Any], **options: Any) -> None:

@@ -71,6 +71,22 @@ class Run:
         return net.eval()
 
 
+def untrained(run: Run, seed: int = 0, n_classes: int = 0) -> Any:
+    """The network of ``run`` with fresh weights, in evaluation mode; the normalisation of its faces stays.
+
+    n_classes : outputs, where they shall be others than the run's own.
+    """
+    import torch
+
+    told = run.record["network"]
+    settings = told["settings"] | ({"n_classes": n_classes} if n_classes else {})
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        fresh = models.build(told["name"], settings)
+    fresh.normalise.load_state_dict(run.model().normalise.state_dict())  # type: ignore[union-attr]
+    return fresh.eval()
+
+
 def find(key: str) -> Run:
     """The finished run ``key``.  Raises ``DataError`` with the nearest run and the next command."""
     run = look_up(key)

@@ -18,3 +18,11 @@ def browser():
         started = playwright.chromium.launch(executable_path=found, args=flags)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An empty home that the tests of one file share; a file whose tests want one each has a fixture of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
+        yield

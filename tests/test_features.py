@@ -12,13 +12,6 @@ from ferlib.config import UsageError
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
-
-
-@pytest.fixture(scope="module")
 def faces():
     return tiny_faces(n=120)
 

@@ -10,7 +10,7 @@ from filter_world import ACROSS, DOWN, Watcher, n_hooks, striped, striped_faces
 from scipy import stats
 from tiny_faces import tiny_faces
 
-from ferlib import filters, models, training
+from ferlib import filters, models, runs, training
 from ferlib.config import DataError, UsageError
 from ferlib.recipes import TrainConfig
 
@@ -308,7 +308,7 @@ def test_a_filter_that_looks_where_the_au_acts_beats_shuffled_masks_and_one_that
 
 
 def stand_in(seed=0, size=16):
-    """What :func:`filters.untrained` needs of a run."""
+    """What :func:`runs.untrained` needs of a run."""
     settings = {"n_classes": 3, "size": size, "width": 0.05}
     torch.manual_seed(seed)
     net = models.build("EmotionCNN", settings).eval()
@@ -319,7 +319,7 @@ def stand_in(seed=0, size=16):
 
 def test_the_untrained_network_differs_in_its_weights_alone():
     run, before = stand_in(), torch.get_rng_state()
-    fresh, again, other = (filters.untrained(run, seed) for seed in (1, 1, 2))
+    fresh, again, other = (runs.untrained(run, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     assert float(fresh.normalise.mean) == 90
     assert not torch.equal(fresh.block1.conv.weight, run.model().block1.conv.weight)
@@ -354,7 +354,7 @@ def test_hog_cells_point_across_the_edge_and_lie_in_reading_order():
 
 def test_cascading_replaces_one_layer_more_each_time_from_the_top():
     run = stand_in()
-    net, fresh = run.model(), filters.untrained(run, 7)
+    net, fresh = run.model(), runs.untrained(run, 7)
     steps = filters.cascade(net, fresh)
     assert [name for name, _ in steps] == ["output", "dense", "block3.conv", "block2.conv", "block1.conv"]
     second = steps[1][1]
@@ -379,7 +379,7 @@ def test_maps_of_the_same_weights_are_the_same_and_of_random_ones_are_not(method
     assert same["ssim"].to_numpy() == pytest.approx(1)
     assert len(same) == 5 * 6
     other = filters.randomisation_check(
-        method, net, filters.untrained(run, 9), filters.OUTPUT, images, np.arange(6) % 3
+        method, net, runs.untrained(run, 9), filters.OUTPUT, images, np.arange(6) % 3
     )
     last = other[other["randomised"] == "block1.conv"]
     assert last["rank_correlation"].mean() < 0.5

@@ -49,6 +49,21 @@ def test_a_face_does_not_depend_on_the_batch_it_is_drawn_in():
         torch.testing.assert_close(apart.landmarks, together.landmarks[rows], atol=1e-3, rtol=0)
 
 
+def test_nothing_that_lay_in_memory_reaches_a_picture(monkeypatch):
+    people, scenes = draw_people("test", 0, np.arange(19)), draw_scenes(19, "wild")
+    levels = draw_expressions([EMOTIONS[i % 8] for i in range(19)], 0, "wild")
+    drawn = []
+    for seed in (0, 1):
+        left_over = torch.Generator().manual_seed(seed)
+        for name in ("empty", "empty_like"):
+            new = getattr(torch, name)
+            dirty = lambda *a, new=new, **b: new(*a, **b).normal_(std=100, generator=left_over)  # noqa: E731, B023
+            monkeypatch.setattr(torch, name, dirty)
+        drawn.append(draw_faces(people, levels, scenes, 48).images)
+        monkeypatch.undo()
+    assert torch.equal(*drawn)
+
+
 def test_a_person_is_the_same_in_any_batch_and_lives_in_one_corpus_only():
     ours, again = draw_people("ckplus", 0, np.arange(50)), draw_people("ckplus", 0, [7, 3])
     assert torch.equal(ours.traits[[7, 3]], again.traits)

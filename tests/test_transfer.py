@@ -21,13 +21,6 @@ from ferlib.transfer.tuned import adapted
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
-
-
-@pytest.fixture(scope="module")
 def wish(home):
     """A corpus, its copy, one with permuted labels, and one without people that knows another third class."""
     corpus("synthetic-a")

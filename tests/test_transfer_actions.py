@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_squared_error, roc_auc_score
 
-from ferlib import datasets, runs, training
+from ferlib import datasets, features, runs, training
 from ferlib.config import DataError, UsageError
 from ferlib.heads import Penalty
 from ferlib.recipes import TrainConfig
@@ -249,14 +249,12 @@ def test_a_network_is_never_judged_on_people_it_has_seen(home):
 
 def test_the_body_before_training_is_the_same_network_with_other_weights(home):
     run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
-    blank, trained = au_nets.untrained(run, seed=0), runs.find(run.key).model()
+    blank, trained = runs.untrained(run, seed=0), runs.find(run.key).model()
     assert [p.shape for p in blank.parameters()] == [p.shape for p in trained.parameters()]
     assert blank.normalise.mean == trained.normalise.mean
     assert not np.allclose(blank.output.weight.detach(), trained.output.weight.detach())
     faces = coded_faces(40)
-    hidden = au_nets.hidden_of(trained, faces.images)
-    from ferlib import features
-
+    hidden = features.hidden_of(trained, faces.images)
     assert hidden == pytest.approx(np.array(features.of(run, faces)), abs=1e-5)
 
 

@@ -20,11 +20,7 @@ LAB = Lab(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def people_with_one_look(n_people=20, per_person=8, size=16):

@@ -11,13 +11,6 @@ from ferlib.config import DataError, UsageError
 from ferlib.transfer import factors, matching, shift
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
-
-
 def rng():
     return np.random.default_rng(0)
 

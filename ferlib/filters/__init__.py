@@ -36,7 +36,6 @@ from ferlib.filters.controls import (
     shuffled_emotions,
     similarities,
     ssim,
-    untrained,
 )
 from ferlib.filters.dissection import dissect, iou, strong_places, thresholds
 from ferlib.filters.fields import Field, field_of, receptive_field

@@ -13,22 +13,11 @@ import torch
 from scipy import ndimage, stats
 from torch import nn
 
-from ferlib import models, training
+from ferlib import training
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
 from ferlib.filters.attribution import OUTPUT, Maps, attribution
 from ferlib.recipes import TrainConfig
-from ferlib.runs import Run
-
-
-def untrained(run: Run, seed: int = 0) -> nn.Module:
-    """The network of ``run`` with fresh weights and its own grey-level normalisation."""
-    network = run.record["network"]
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        fresh = models.build(network["name"], network["settings"])
-    fresh.normalise.load_state_dict(run.model().normalise.state_dict())  # type: ignore[union-attr]
-    return fresh.eval()
 
 
 def shuffled_emotions(settings: TrainConfig, faces: FaceSet, rng: np.random.Generator) -> FaceSet:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferlib import devices
-from ferlib.filters.stimuli import TUNED_AUS, as_uint8, kept, luminance, still_scenes
+from ferlib.filters.stimuli import TUNED_AUS, as_uint8, kept, probe_levels, sitters
 from ferlib.labels import DRAWN_AUS
 
 
@@ -35,20 +34,14 @@ class Regions:
 
 def region_faces(plan: RegionPlan) -> Regions:
     """The faces of ``plan`` and their masks from the rig; kept in the home for the next call."""
-    from ferlib.synthetic import camera, people, render
-    from ferlib.synthetic.native.probe import independent_levels
+    from ferlib.synthetic import render
 
     def draw() -> np.ndarray:
-        crowd = people.draw_people("regions", plan.seed, np.arange(plan.n))
-        scenes = still_scenes(camera, people.seeds_of("regions", plan.seed, np.arange(plan.n)), plan.eye_line)
-        levels = np.repeat(
-            independent_levels(plan.n, np.random.default_rng(plan.seed))[:, :, None], 2, axis=2
-        )
-        with devices.settled(1):  # a second thread costs more than it gives where a core is busy
-            drawn = render.draw_faces(crowd, levels, scenes, plan.size, truth=True)
+        crowd, scenes = sitters("regions", plan.n, plan.seed, plan.eye_line)
+        drawn = render.draw_faces(crowd, probe_levels(plan.n, plan.seed), scenes, plan.size, truth=True)
         assert drawn.masks is not None
         own = drawn.masks[:, [DRAWN_AUS.index(au) for au in TUNED_AUS]].numpy()
-        grey = as_uint8(luminance(drawn.images))
+        grey = as_uint8(drawn.grey.numpy())
         return np.concatenate([grey[:, None], own.astype(np.uint8)], axis=1)  # the picture, then a mask an AU
 
     both = kept("regions", plan, draw)

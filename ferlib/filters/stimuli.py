@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ferlib import config, devices, paths
+from ferlib import config, paths
 from ferlib.config import UsageError, check_name
 from ferlib.labels import DRAWN_AUS
 
@@ -79,8 +79,6 @@ def tuning_faces(plan: TuningPlan) -> Stimuli:
 
     The people appear in no corpus.  About 100 faces a second on one core; kept in the home for the next call.
     """
-    from ferlib.synthetic import camera, people
-
     conditions = plan.conditions
     levels = np.stack([_levels(acting, level) for acting, level in conditions])
     who = np.repeat(np.arange(plan.n_people), len(conditions))
@@ -89,10 +87,7 @@ def tuning_faces(plan: TuningPlan) -> Stimuli:
                           "level": [conditions[i][1] for i in which]})  # fmt: skip
 
     def draw() -> np.ndarray:
-        crowd = people.draw_people("tuning", plan.seed, np.arange(plan.n_people))
-        scenes = still_scenes(
-            camera, people.seeds_of("tuning", plan.seed, np.arange(plan.n_people)), plan.eye_line
-        )
+        crowd, scenes = sitters("tuning", plan.n_people, plan.seed, plan.eye_line)
         drawn = _grey(crowd[who], levels[which], scenes[who], plan.size)
         return as_uint8(_unmetered(drawn.reshape(plan.n_people, len(conditions), plan.size, plan.size)))
 
@@ -106,10 +101,21 @@ def _levels(acting: str, level: int) -> np.ndarray:
     return own
 
 
-def still_scenes(camera: Any, seeds: np.ndarray, eye_line: float) -> Any:
-    """Studio scenes as the probe has them, centred and without noise."""
+def sitters(name: str, n: int, seed: int, eye_line: float) -> tuple[Any, Any]:
+    """``n`` people of the crowd ``name``, and a studio scene for each as the probe has them, centred, without noise."""
+    from ferlib.synthetic import camera, people
+
+    scenes = camera.draw_scenes(people.seeds_of(name, seed, np.arange(n)), "studio")
     still = {"noise": 0.0, "blur": 0.0, "jpeg": 0.0, "sharp": 0.0}
-    return camera.draw_scenes(seeds, "studio").with_(**still, eye_line=eye_line, centre=0.5, frame=19.5)
+    crowd = people.draw_people(name, seed, np.arange(n))
+    return crowd, scenes.with_(**still, eye_line=eye_line, centre=0.5, frame=19.5)
+
+
+def probe_levels(n: int, seed: int) -> np.ndarray:
+    """(n, U, 2) AU levels as independent as in the probe, the same on both sides."""
+    from ferlib.synthetic.native.probe import independent_levels
+
+    return np.repeat(independent_levels(n, np.random.default_rng(seed))[:, :, None], 2, axis=2)
 
 
 def _unmetered(grey: np.ndarray) -> np.ndarray:
@@ -131,17 +137,10 @@ def as_uint8(grey: np.ndarray) -> np.ndarray:
 
 
 def _grey(crowd: Any, levels: np.ndarray, scenes: Any, size: int) -> np.ndarray:
-    """(N, size, size) float32 grey levels (ITU-R BT.601)."""
+    """(N, size, size) float32 grey levels."""
     from ferlib.synthetic import render
 
-    with devices.settled(1):  # a second thread costs more than it gives where a core is busy
-        return luminance(render.draw_faces(crowd, levels, scenes, size).images)
-
-
-def luminance(images: Any) -> np.ndarray:
-    """(N, 3, H, W) RGB tensor -> (N, H, W) float32 grey levels (ITU-R BT.601)."""
-    colour = images.float()
-    return (0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2]).numpy()
+    return render.draw_faces(crowd, levels, scenes, size).grey.numpy()
 
 
 def kept(kind: str, plan: Any, draw: Any) -> np.ndarray:
@@ -151,12 +150,7 @@ def kept(kind: str, plan: Any, draw: Any) -> np.ndarray:
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         images = draw()
-
-        def write(fresh: Any) -> None:
-            with open(fresh, "wb") as opened:  # np.save would add .npy to a name
-                np.save(opened, images)
-
-        paths.write_whole(file, write)
+        paths.write_open(file, lambda opened: np.save(opened, images))
     return np.load(file, mmap_mode="r")
 
 
@@ -172,21 +166,14 @@ class ExchangePlan:
 
 def exchange_faces(plan: ExchangePlan) -> Stimuli:
     """Pictures for :func:`variance_shares`: ``exchanged`` is "" , one of ``FACTORS``, or "everything"."""
-    from ferlib.synthetic import camera, people
-    from ferlib.synthetic.native.probe import independent_levels
-
     names = ("", *FACTORS, "everything")
     table = pd.DataFrame(
         {"person": np.tile(np.arange(plan.n), len(names)), "exchanged": np.repeat(names, plan.n)}
     )
 
     def draw() -> np.ndarray:
-        crowd = people.draw_people("exchange", plan.seed, np.arange(2 * plan.n))
-        scenes = still_scenes(
-            camera, people.seeds_of("exchange", plan.seed, np.arange(2 * plan.n)), plan.eye_line
-        )
-        acting = independent_levels(2 * plan.n, np.random.default_rng(plan.seed))
-        levels = np.repeat(acting[:, :, None], 2, axis=2)
+        crowd, scenes = sitters("exchange", 2 * plan.n, plan.seed, plan.eye_line)
+        levels = probe_levels(2 * plan.n, plan.seed)
         one, two = slice(0, plan.n), slice(plan.n, None)
         fields = dict(FACTORS)
         fields["everything"] = tuple(f for own in FACTORS.values() for f in own)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ferlib import augment, batches, splits
+from ferlib import augment, batches, features, splits
 from ferlib.config import DataError, UsageError, check_name
 from ferlib.datasets import FaceSet
 from ferlib.micro.motion import INPUTS
@@ -155,12 +155,11 @@ def padded(rows: np.ndarray, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, 
 
 
 @torch.inference_mode()
-def _pooled(net: nn.Module, images: np.ndarray, pool: int, batch: int = 256) -> np.ndarray:
+def _pooled(net: nn.Module, images: np.ndarray, pool: int) -> np.ndarray:
     net.eval()
     made = []
-    for start in range(0, len(images), batch):
-        faces = torch.from_numpy(np.array(images[start : start + batch]))[:, None].float()
-        maps = net.features(faces.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+    for _, faces in features.batched(images):
+        maps = net.features(faces)  # type: ignore[operator]
         made.append(F.adaptive_avg_pool2d(maps, min(pool, maps.shape[-1])).flatten(1).contiguous())
     return torch.cat(made).numpy()
 

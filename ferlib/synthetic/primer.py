@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferlib import devices
 from ferlib.config import UsageError
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic.camera import Scene, draw_scenes
@@ -68,8 +67,7 @@ class Sitter:
     def draw(self, levels: np.ndarray, px: int) -> np.ndarray:
         """Pictures (N, px, px, 3) uint8 RGB of AU ``levels`` (N, U, 2) in [0, 5], left and right."""
         rows = np.zeros(len(levels), int)
-        with devices.settled(1):  # a second thread costs more than it gives where a core is busy
-            drawn = draw_faces(self.people[rows], np.asarray(levels, np.float32), self.scene[rows], px)
+        drawn = draw_faces(self.people[rows], np.asarray(levels, np.float32), self.scene[rows], px)
         return drawn.images.permute(0, 2, 3, 1).contiguous().numpy()
 
 

@@ -53,10 +53,13 @@ def rasterise(
     fits = torch.maximum(step_x.abs(), step_y.abs()) <= 2.5
     step_x, step_y = (torch.where(fits, step, 0.0) for step in (step_x, step_y))
     point = torch.where(fits | (own < 0), point, (own & mask).long())
-    hit = _without_pinholes((torch.where(fits, best, own) >= 0).reshape(n, height, width)).reshape(n, -1)
+    hit = torch.where(fits, best, own) >= 0
     line = ((point + 0.5) * (1 / cols)).floor()
     place = torch.stack([(point - line * cols + step_x) * (2 / (cols - 1)) - 1,
                          (line + step_y) * (2 / (rows - 1)) - 1], -1)  # fmt: skip
+    hole, lender = _pinholes(hit.reshape(n, height, width))
+    for flat in (hit.reshape(-1), point.reshape(-1), place.reshape(-1, 2)):
+        flat[hole] = flat[lender]
     return hit, point, place
 
 
@@ -101,23 +104,24 @@ def _splat(
 
 
 def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Movement (N, 3, V) on the picture and in depth over two grid steps, along and down the atlas.
-
-    The atlas's rim, where nothing is drawable, is left as it is found in memory.
-    """
+    """Movement (N, 3, V) on the picture and in depth over two grid steps, along and down the atlas; 0 on its rim."""
     flat = seen.reshape(len(seen), 3, *grid)
     along, down = torch.empty_like(flat), torch.empty_like(flat)
     torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1])
     torch.sub(flat[..., 2:, :], flat[..., :-2, :], out=down[..., 1:-1, :])
+    along[..., [0, -1]] = 0
+    down[..., [0, -1], :] = 0
     return along.reshape(seen.shape), down.reshape(seen.shape)
 
 
-def _without_pinholes(hit: torch.Tensor) -> torch.Tensor:
-    """``hit`` (N, H, W) with single missed pixels between two hits filled."""
-    across, down = torch.zeros_like(hit), torch.zeros_like(hit)
-    across[..., 1:-1] = hit[..., 2:] & hit[..., :-2]
-    down[:, 1:-1] = hit[:, 2:] & hit[:, :-2]
-    return hit | across | down
+def _pinholes(hit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Single missed pixels between two hits of ``hit`` (N, H, W), and the hit beside each: two flat indices (M,)."""
+    beside, above = torch.zeros_like(hit), torch.zeros_like(hit)
+    beside[..., 1:-1] = hit[..., 2:] & hit[..., :-2]
+    above[:, 1:-1] = hit[:, 2:] & hit[:, :-2]
+    hole = chosen((beside | above) & ~hit)
+    step = torch.where(beside.reshape(-1)[hole], 1, hit.shape[2])
+    return hole, hole - step
 
 
 def _widest(buffer: torch.Tensor) -> torch.Tensor:

@@ -42,6 +42,11 @@ class Drawn:
     pose: torch.Tensor
     masks: torch.Tensor | None = None
 
+    @property
+    def grey(self) -> torch.Tensor:
+        """(N, H, W) float32 grey levels in [0, 255]: the luminance of ITU-R BT.601."""
+        return torch.einsum("nchw,c->nhw", self.images.float(), torch.tensor([0.299, 0.587, 0.114]))
+
 
 def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False) -> Drawn:
     """Draws N ``people`` with AU ``levels`` (N, U, 2) in [0, 5], left and right, in N ``scenes``, ``size`` px square.

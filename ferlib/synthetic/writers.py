@@ -74,8 +74,7 @@ def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
         pitch=scenes.pitch + nod, gaze=scenes.gaze + torch.stack([0 * nod, 1.2 * nod.clamp(max=0)], 1)
     )
     drawn = draw_faces(people, levels, scenes, size)
-    weights = torch.tensor([0.299, 0.587, 0.114])
-    grey = torch.einsum("nchw,c->nhw", drawn.images.float(), weights).round().to(torch.uint8)
+    grey = drawn.grey.round().to(torch.uint8)
     sides = [f"{au}_{side}" for au in DRAWN_AUS for side in ("left", "right")]
     points = [f"{axis}{i}" for i in range(drawn.landmarks.shape[1]) for axis in "xy"]
     measured = np.concatenate(

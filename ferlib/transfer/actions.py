@@ -20,15 +20,15 @@ from ferlib import config, features, heads, jobs, labels, paths, splits
 from ferlib.config import DataError, UsageError
 from ferlib.datasets import FaceSet
 from ferlib.datasets.base import resized
-from ferlib.runs import Run
+from ferlib.runs import Run, untrained
 from ferlib.transfer import settings
-from ferlib.transfer.au_nets import NetPlan, hidden_of, untrained
+from ferlib.transfer.au_nets import NetPlan
 from ferlib.transfer.au_scores import Answers, Truth
 from ferlib.transfer.au_study import SOURCES, ActionConfig, Study, comparison, estimates, per_au, summary
 
 __all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "per_au", "study", "summary"]
 
-MODULES = ("features", "heads", "models", "augment", "batches", "splits", "labels",
+MODULES = ("features", "heads", "models", "augment", "batches", "splits", "labels", "runs",
            "transfer.actions", "transfer.au_nets")  # fmt: skip
 
 
@@ -67,7 +67,8 @@ def study(
         place.parent.mkdir(parents=True, exist_ok=True)
         read = _features(faces, others, roles, runs, how, (n_jobs, scheduler))
         made = answered(read, faces, roles, how, (n_jobs, scheduler))
-        paths.write_whole(place, lambda file: _save(file, made))
+        flat = {f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()}
+        paths.write_open(place, lambda file: np.savez(file, **flat))
     return judged(faces, roles, how, _load(place, how.sources), _who_learned(faces, runs))
 
 
@@ -178,7 +179,7 @@ def _features(faces, others, roles, runs, how, machine) -> dict[str, list[np.nda
         elif source == "hog":
             made[source] = [hog(faces.images)] * len(runs)
         elif source == "untrained":
-            made[source] = [hidden_of(untrained(runs[0], how.seed), faces.images, how.layer)] * len(runs)
+            made[source] = [_before_training(runs[0], faces, how)] * len(runs)
         else:
             own = source == "au"
             plans = [
@@ -188,6 +189,10 @@ def _features(faces, others, roles, runs, how, machine) -> dict[str, list[np.nda
             done = jobs.run(NetPlan.features, plans, *machine)
             made[source] = done if own else done * len(runs)
     return made
+
+
+def _before_training(run: Run, faces: FaceSet, how: ActionConfig) -> np.ndarray:
+    return features.hidden_of(untrained(run, how.seed), faces.images, how.layer)
 
 
 def _plan(run: Run, faces: FaceSet, learned: FaceSet, roles: np.ndarray, how: ActionConfig) -> NetPlan:
@@ -249,11 +254,6 @@ def _shortened(x: np.ndarray, train: np.ndarray, most: int) -> np.ndarray:
     mean = x[train].mean(axis=0)
     _, _, directions = np.linalg.svd(x[train] - mean, full_matrices=False)
     return (x - mean) @ directions[:most].T
-
-
-def _save(file: Path, made: dict[str, Answers]) -> None:
-    with open(file, "wb") as whole:
-        np.savez(whole, **{f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()})
 
 
 def _load(place: Path, sources: Sequence[str]) -> dict[str, Answers]:

@@ -1,58 +1,28 @@
-"""Networks for comparison: the emotion network's body before training, and trained on Action Units directly."""
+"""A network for comparison: the emotion network's body, trained on Action Units directly."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from ferlib import augment, batches, config, devices, features, heads, models, paths, runs
-from ferlib.learner import EVALUATION_BATCH
+from ferlib import augment, batches, config, devices, features, heads, paths, runs
 from ferlib.recipes import RECIPES, lr_factor, optimiser_of
-from ferlib.runs import Run
 
-MODULES = ("augment", "batches", "heads", "learner", "models", "recipes", "transfer.au_nets")
-
-
-def untrained(run: Run, seed: int, n_outputs: int = 0) -> nn.Module:
-    """The network of ``run`` with fresh weights; the normalisation of its faces stays.
-
-    n_outputs : other than the run's own, for another task.
-    """
-    told = run.record["network"]
-    torch.manual_seed(seed)
-    net = models.build(told["name"], told["settings"] | ({"n_classes": n_outputs} if n_outputs else {}))
-    net.normalise.load_state_dict(run.model().normalise.state_dict())  # type: ignore[union-attr]
-    return net.eval()
-
-
-@torch.inference_mode()
-def hidden_of(net: nn.Module, images: np.ndarray, layer: str = "") -> np.ndarray:
-    """What module ``layer`` makes of each face, flattened; "" is the last hidden layer.
-
-    images : (N, H, W) uint8 of the size that the network takes.  Returns (N, D) float32.
-    """
-    layer = layer or features.LAST_HIDDEN[type(net).__name__]
-    caught: list[torch.Tensor] = []
-    handle = dict(net.named_modules())[layer].register_forward_hook(lambda m, i, out: caught.append(out))
-    try:
-        for faces in _batches(images):
-            net(faces)
-    finally:
-        handle.remove()
-    return torch.cat([made.flatten(1) for made in caught]).numpy()
-
-
-def _batches(images: np.ndarray) -> Iterator[torch.Tensor]:
-    """(B, 1, H, W) float faces."""
-    for start in range(0, len(images), EVALUATION_BATCH):
-        stored = batches.as_tensor(np.ascontiguousarray(images[start : start + EVALUATION_BATCH]))
-        yield stored[:, None].float().contiguous(memory_format=torch.channels_last)
+MODULES = (
+    "augment",
+    "batches",
+    "features",
+    "heads",
+    "learner",
+    "models",
+    "recipes",
+    "runs",
+    "transfer.au_nets",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,21 +54,16 @@ class NetPlan:
         place = paths.transfer() / f"au-network-{made_of}.npy"
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            made = hidden_of(trained(self), self.shown, self.layer)
-            paths.write_whole(place, lambda file: _save(file, made))
+            made = features.hidden_of(trained(self), self.shown, self.layer)
+            paths.write_open(place, lambda file: np.save(file, made))
         return np.load(place)
-
-
-def _save(file: Path, made: np.ndarray) -> None:
-    with open(file, "wb") as whole:
-        np.save(whole, made)
 
 
 def trained(plan: NetPlan) -> nn.Module:
     """The body of the emotion network, trained on AUs by its own recipe; the epoch of the lowest val loss."""
     run = runs.find(plan.key)
     recipe, settings = RECIPES[run.config["recipe"]], run.config
-    net = untrained(run, plan.seed, plan.present.shape[1]).to(memory_format=torch.channels_last)
+    net = runs.untrained(run, plan.seed, plan.present.shape[1]).to(memory_format=torch.channels_last)
     train, val = (np.flatnonzero(plan.roles == role) for role in ("train", "val"))
     faces = batches.as_tensor(np.ascontiguousarray(plan.images))[:, None]  # (N, 1, H, W) uint8
     wanted = torch.from_numpy(plan.present.astype(np.float32))
@@ -130,5 +95,5 @@ def trained(plan: NetPlan) -> nn.Module:
 
 @torch.inference_mode()
 def _val_loss(net: nn.Module, images: np.ndarray, wanted: torch.Tensor) -> float:
-    raw = torch.cat([net(faces) for faces in _batches(images)])
+    raw = torch.cat([net(faces) for _, faces in features.batched(images)])
     return float(heads.loss(raw, wanted, "presence").mean())

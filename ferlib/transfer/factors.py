@@ -83,8 +83,7 @@ def _draw(item: Item) -> None:
     people, scenes = draw_people(PEOPLE, seed, person), _plain_scenes(person, seed)
     people, scenes = _changed(people, scenes, factor, LEVELS[factor][level], person)
     acting = draw_expressions(list(DRAWN) * n_people, own, "ckplus")
-    images = draw_faces(people, acting, scenes, size).images.float().numpy()  # (N, 3, H, W)
-    grey = np.einsum("nchw,c->nhw", images, [0.299, 0.587, 0.114]).round().astype(np.uint8)
+    grey = draw_faces(people, acting, scenes, size).grey.round().numpy().astype(np.uint8)
     with replacing(_place(item)) as fresh:
         np.save(fresh / "images.npy", grey)
 

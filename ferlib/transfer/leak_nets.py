@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ def unguarded(training: Training) -> Path:
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
         made = _traced(training)
-        paths.write_whole(place, partial(_save, made))
+        paths.write_open(place, lambda file: np.savez(file, allow_pickle=False, **made))
     return place
 
 
@@ -106,11 +106,6 @@ def _traced(training: Training) -> dict[str, np.ndarray]:
             for name, faces in training.watched.items():
                 traces[name].append(learner.predict(net.evaluated, faces.images))
     return {name: np.stack(trace) for name, trace in traces.items()}
-
-
-def _save(made: dict[str, np.ndarray], file: Path) -> None:
-    with open(file, "wb") as whole:
-        np.savez(whole, allow_pickle=False, **made)
 
 
 def read(training: Training) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ import numpy as np
 from ferlib import plots
 from ferlib.labels import AU_LETTERS, AU_MUSCLES, AU_NAMES, au_title
 from ferlib.synthetic import primer
-from ferlib.viewer.common import data_url, is_live, webp
+from ferlib.viewer.common import ThreeFaces, data_url, webp
 
 LIVE_PX = 112
 """Side of the pictures in a live kernel: small enough for ten a second on one core."""
@@ -42,7 +42,7 @@ def sentence(move: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class AUSlider:
+class AUSlider(ThreeFaces):
     """One drawn face that is moved by its Action Units.
 
     steps : move (an AU, or AUs joined by ``+``) -> (6, H, W, 3) uint8 RGB, neutral and A to E, from
@@ -95,11 +95,8 @@ class AUSlider:
             raise ValueError("This slider knows no sitter to draw: give AUSlider(steps, sitter)")
         return live(self.sitter, [name for name in self.steps if "+" not in name])
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle = {"image/png": self.sheet(), "text/html": self.html(), "text/plain": repr(self)}
-        if self.sitter is not None and is_live():
-            bundle |= self.widget()._repr_mimebundle_()
-        return bundle
+    def can_live(self) -> bool:
+        return self.sitter is not None
 
     def __repr__(self) -> str:
         return f"AUSlider of {len(self.steps)} moves: {', '.join(self.steps)}"

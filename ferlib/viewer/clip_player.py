@@ -19,7 +19,7 @@ from ferlib.micro import loso, network
 from ferlib.micro.clips import Clips
 from ferlib.micro.probes import Named
 from ferlib.plots.micro import CHANGE, strip
-from ferlib.viewer.common import data_url, is_live, webp
+from ferlib.viewer.common import ThreeFaces, data_url, webp
 
 HOLD_MS = 170
 """How long a frame of the loop stays: slow enough to see what lasts a third of a second."""
@@ -63,7 +63,7 @@ def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = 
 
 
 @dataclass(frozen=True, eq=False)
-class ClipPlayer:
+class ClipPlayer(ThreeFaces):
     """One clip, looping.
 
     clip : what is played.
@@ -100,11 +100,8 @@ class ClipPlayer:
         """A list of clips, play buttons and a slider; each clip is computed anew.  Wants a live kernel."""
         return live({self.clip.title: lambda: self.clip, **self.others})
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle = {"image/png": self.sheet(), "text/html": self.html(), "text/plain": repr(self)}
-        if self.others and is_live():
-            bundle |= self.widget()._repr_mimebundle_()
-        return bundle
+    def can_live(self) -> bool:
+        return bool(self.others)
 
     def __repr__(self) -> str:
         return (

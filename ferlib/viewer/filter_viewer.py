@@ -16,9 +16,9 @@ import numpy as np
 from ferlib import plots
 from ferlib.config import UsageError, check_name
 from ferlib.labels import AU_NAMES, au_title
-from ferlib.viewer.common import is_live
+from ferlib.viewer.common import ThreeFaces, data_url
 from ferlib.viewer.layers import Layer
-from ferlib.viewer.sprites import COLUMNS, credited, sprite, webp_url
+from ferlib.viewer.sprites import COLUMNS, credited, sprite
 
 SHEET_FILTERS = 24
 FACES_QUALITY, SEEN_QUALITY = 68, 58
@@ -32,7 +32,7 @@ Leave = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, eq=False)
-class FilterViewer:
+class FilterViewer(ThreeFaces):
     """Filters to look at and to compare.
 
     layers : what is shown, the first one at first; :func:`ferlib.viewer.layer_of` makes them.
@@ -91,11 +91,8 @@ class FilterViewer:
             raise UsageError("This viewer has no bench: give FilterViewer(layers, bench=viewer.Bench(...))")
         return self.bench.widget()
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle = {"image/png": self.sheet(), "text/html": self.html(), "text/plain": repr(self)}
-        if self.bench is not None and is_live():
-            bundle |= self.widget()._repr_mimebundle_()
-        return bundle
+    def can_live(self) -> bool:
+        return self.bench is not None
 
     def __repr__(self) -> str:
         return "FilterViewer of " + ", ".join(f"{layer.name} ({len(layer)} filters)" for layer in self.layers)
@@ -117,7 +114,7 @@ def payload(layer: Layer) -> dict[str, Any]:
     seen = credited(layer.faces[layer.top.ravel()], layer.seen.reshape(n * k, *layer.seen.shape[2:]))
     found: dict[str, Any] = {
         "name": layer.name, "px": layer.faces.shape[1], "k": k, "columns": COLUMNS,
-        "faces": webp_url(sprite(layer.faces), FACES_QUALITY), "seen": webp_url(sprite(seen), SEEN_QUALITY),
+        "faces": data_url(sprite(layer.faces), FACES_QUALITY), "seen": data_url(sprite(seen), SEEN_QUALITY),
         "top": layer.top.ravel().tolist(), "box": layer.boxes.reshape(-1, 4).tolist(),
         "captions": layer.captions, "state": layer.state.tolist(), "fires": whole(layer.fires),
         "aus": told.aus, "auc": whole(told.effect), "low": whole(told.low), "high": whole(told.high),

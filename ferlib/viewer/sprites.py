@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 
 from ferlib.plots import BLUE, ORANGE
@@ -43,10 +41,3 @@ def credited(faces: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def rgb(colour: str) -> np.ndarray:
     """``"#0072b2"`` as (3,) float."""
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-
-
-def webp_url(picture: np.ndarray, quality: int) -> str:
-    """``picture`` (H, W, 3) uint8 RGB as a WebP data URL."""
-    from ferlib.viewer.common import webp
-
-    return "data:image/webp;base64," + base64.b64encode(webp(picture, quality)).decode()
