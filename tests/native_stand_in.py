@@ -25,6 +25,13 @@ def faces_then_death(shots: Shots) -> Pictures:
     return flat_faces(shots)
 
 
+def faces_then_silence(shots: Shots) -> Pictures:
+    """Draws the first persons, then hangs."""
+    if shots.person.max() > 0:
+        time.sleep(3600)
+    return flat_faces(shots)
+
+
 def slow_faces(shots: Shots) -> Pictures:
     """Takes its time, so that a test can kill it at work."""
     time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -12,11 +13,11 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from native_stand_in import faces_then_death, faces_then_error, flat_faces
+from native_stand_in import faces_then_death, faces_then_error, faces_then_silence, flat_faces
 
 from ferlib.config import DataError, UsageError
 from ferlib.labels import DRAWN_AUS, EMOTIONS
-from ferlib.synthetic import native
+from ferlib.synthetic import native, workshop
 from ferlib.synthetic.native import casme2, ckplus, novaemotions, probe, samm, smic
 from ferlib.synthetic.native.plan import Format, Size
 from ferlib.synthetic.native.shots import set_into_frame
@@ -221,12 +222,23 @@ def test_no_person_lives_in_two_corpora():
 
 
 @pytest.mark.parametrize(
-    ("drawer", "error"), [(faces_then_error, RuntimeError), (faces_then_death, DataError)]
+    ("drawer", "error", "said"),
+    [
+        (faces_then_error, RuntimeError, "out of paint"),
+        (faces_then_death, DataError, "smic: a drawing process died"),
+        (faces_then_silence, DataError, "smic: no drawing process finished anything in 1 s"),
+    ],
 )
-def test_a_writer_that_dies_leaves_the_old_tree_and_nothing_else(tmp_path, drawer, error):
+def test_workers_that_fail_die_or_hang_are_named_and_leave_the_old_tree_and_nothing_else(
+    tmp_path, monkeypatch, drawer, error, said
+):
     before = content(draw(smic, tmp_path / "smic"))
-    with pytest.raises(error):
+    patience = workshop.STALLED_S
+    monkeypatch.setattr(workshop, "STALLED_S", 1.0 if drawer is faces_then_silence else patience)
+    with pytest.raises(error, match=said):
         draw(smic, tmp_path / "smic", workers=2, drawer=drawer, seed=1)
+    monkeypatch.setattr(workshop, "STALLED_S", patience)
+    assert not multiprocessing.active_children()
     assert content(tmp_path / "smic") == before
     assert {p.name for p in tmp_path.iterdir()} == {"smic"}
     assert content(draw(smic, tmp_path / "again", workers=2)) == before  # the pool recovers

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ferlib.config import DataError
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
 from ferlib.synthetic import hair, skin, writers
 from ferlib.synthetic.camera import draw_scenes
@@ -215,5 +216,6 @@ def test_a_drawn_fer2013_has_the_official_layout_whatever_the_number_of_workers(
     assert truth.groupby("person")["Usage"].nunique().max() == 1
     marker = json.loads((one / "DRAWN.json").read_text())
     assert (marker["synthetic"], marker["corpus"]) == (True, "fer2013")
-    with pytest.raises(FileExistsError):
+    (one / "DRAWN.json").unlink()
+    with pytest.raises(DataError, match="not drawn"):  # taken for photographs
         writers.write_fer2013(one, 60)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ferlib import jobs
 from ferlib.labels import DRAWN_AUS, FER2013_CODES
-from ferlib.lifeline import die_with
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import draw_expressions
 from ferlib.synthetic.people import draw_people, seeds_of, uniforms
 from ferlib.synthetic.render import draw_faces
+from ferlib.synthetic.workshop import fresh_folder, in_parallel, write_mark
 
 FER2013_SHARES = np.array([4953, 547, 5121, 8989, 6077, 4002, 6198]) / 35887
 FER2013_NOISE = (
@@ -56,12 +48,6 @@ def _plan_fer2013(n_images: int, seed: int) -> pd.DataFrame:
                          "shown": np.array(FER2013_CODES)[shown], "emotion": label})  # fmt: skip
 
 
-def _begin_worker(owner: int) -> None:
-    """One thread a process, which does not outlive the one that it draws for."""
-    die_with(owner)
-    torch.set_num_threads(1)
-
-
 def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     """Grey pictures (N, size, size) uint8 and the truth table of one chunk of the plan."""
     plan, seed, size = job
@@ -86,66 +72,24 @@ def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
 
 
 def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int | None = None) -> Path:
-    """Draws a corpus in FER2013's layout into the new folder ``out`` and returns it.
+    """Draws a corpus in FER2013's layout into the folder ``out``, replacing an older drawn one, and returns it.
 
     ``fer2013.csv`` has FER2013's columns, class shares and usages (8:1:1, no person in two); ``DRAWN.json`` marks it;
     ``truth.parquet`` holds what no photographed corpus has: person, shown emotion, AU levels left and right, pose and
     landmarks (x0, y0 ... in px) of each row.  The result does not depend on ``workers`` (default: one a core).
-    Raises ``FileExistsError`` when ``out`` exists.
+    Raises ``DataError`` where ``out`` holds something that was not drawn, or the drawing processes failed.
     """
-    out = Path(out)
-    if out.exists():
-        raise FileExistsError(f"{out} exists already. Remove it or choose another folder.")
     plan = _plan_fer2013(n_images, seed)
     order = np.argsort(plan["person"].to_numpy(), kind="stable")  # a person is dressed once a chunk
     chunks = [(plan.iloc[order[i : i + _CHUNK]], seed, 48) for i in range(0, n_images, _CHUNK)]
-    parts = _draw_chunks(chunks, workers or jobs.cores())
-    images, truth = np.empty((n_images, 48 * 48), np.uint8), pd.concat([table for _, table in parts])
-    images[order] = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
-    truth = truth.sort_values("row", ignore_index=True)
     settings = {"n_images": n_images, "size": 48, "setting": "wild", "label_noise": FER2013_NOISE}
-    with _new_folder(out) as folder:
+    with fresh_folder(out) as folder:
+        parts = in_parallel(_draw_fer2013, chunks, workers, "fer2013")
+        images, truth = np.empty((n_images, 48 * 48), np.uint8), pd.concat([table for _, table in parts])
+        images[order] = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
         pixels = [" ".join(map(str, row)) for row in images.tolist()]
         table = pd.DataFrame({"emotion": plan["emotion"], "pixels": pixels, "Usage": plan["Usage"]})
         table.to_csv(folder / "fer2013.csv", index=False)
-        truth.to_parquet(folder / "truth.parquet", index=False)
-        _mark(folder, "fer2013", seed, settings)
-    return out
-
-
-def _draw_chunks(chunks: list, workers: int) -> list:
-    """Pictures and truth of each chunk, in order; one worker draws in this process."""
-    if workers == 1:
-        return [_draw_fer2013(chunk) for chunk in chunks]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"),
-                             initializer=_begin_worker, initargs=(os.getpid(),)) as pool:  # fmt: skip
-        return list(pool.map(_draw_fer2013, chunks))
-
-
-def _mark(folder: Path, corpus: str, seed: int, settings: dict) -> None:
-    """Writes ``DRAWN.json``, the marker that tells a drawn corpus from a photographed one."""
-    try:
-        ferlib = version("ferlib")
-    except PackageNotFoundError:
-        ferlib = "unknown"
-    record = {"corpus": corpus, "synthetic": True, "settings": settings, "seed": seed, "ferlib": ferlib}
-    (folder / "DRAWN.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-class _new_folder:
-    """A temporary folder beside ``out`` that takes its name when the block ends well and vanishes when it does not."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-
-    def __enter__(self) -> Path:
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.out.parent))
-        return self.folder
-
-    def __exit__(self, kind, *_) -> None:
-        if kind is None:
-            self.folder.chmod(0o755)
-            self.folder.rename(self.out)
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        truth.sort_values("row", ignore_index=True).to_parquet(folder / "truth.parquet", index=False)
+        write_mark(folder, "fer2013", settings, seed)
+    return Path(out)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -27,6 +26,7 @@ from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import draw_expressions
 from ferlib.synthetic.people import draw_people, seeds_of, uniforms
 from ferlib.synthetic.render import draw_faces
+from ferlib.synthetic.workshop import in_parallel
 
 
 def draw_probe(job: tuple[str, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,12 +50,6 @@ def draw_probe(job: tuple[str, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return grey, levels.max(2)
 
 
-def in_processes(function, jobs: list, workers: int) -> list:
-    """``function`` of each job, in order, one process a worker."""
-    with get_context("spawn").Pool(workers) as pool:
-        return pool.map(function, jobs, chunksize=1)
-
-
 def timed(job: tuple[int, int]) -> tuple[float, float]:
     """Seconds to draw N wild faces at a size after a warm-up: by the clock, and of the processor alone."""
     size, n = job
@@ -69,7 +63,7 @@ def speed(args) -> None:
     """The clock counts on an idle machine; on a busy one faces a second of processor time are nearer the truth."""
     for size in (48, 96):
         n = 640 if size == 48 else 256
-        clock, processor = zip(*in_processes(timed, [(size, n)] * args.workers, args.workers), strict=True)
+        clock, processor = zip(*in_parallel(timed, [(size, n)] * args.workers, args.workers), strict=True)
         print(
             f"{size} px: {args.workers * n / max(clock):.0f} faces/s with {args.workers} processes of one thread; "
             f"{n / min(processor):.0f} in a second of processor time"
@@ -93,7 +87,7 @@ def auc(score: np.ndarray, truth: np.ndarray) -> float:
 def aus(args) -> None:
     for mode in args.modes.split(","):
         jobs = [(mode, i, min(i + 200, args.n), 96) for i in range(0, args.n, 200)]
-        parts = in_processes(draw_probe, jobs, args.workers)
+        parts = in_parallel(draw_probe, jobs, args.workers)
         x = np.concatenate([hog(grey) for grey, _ in parts])
         y = np.concatenate([levels for _, levels in parts]) >= 2.5
         cut = args.n * 3 // 4
@@ -189,7 +183,7 @@ def offsets(score: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 def transfer(args) -> None:
     torch.set_num_threads(args.workers)
     jobs = [(i, min(i + 250, args.n)) for i in range(0, args.n, 250)]
-    parts = in_processes(draw_balanced, jobs, args.workers)
+    parts = in_parallel(draw_balanced, jobs, args.workers)
     x, y = (
         normalised(np.concatenate([p[0] for p in parts])),
         torch.as_tensor(np.concatenate([p[1] for p in parts])),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ferlib.synthetic.native import casme2, samm, smic
-from ferlib.synthetic.native.tree import fresh_folder, write_mark
+from ferlib.synthetic.workshop import fresh_folder, write_mark
 
 CLASSES = {
     "negative": 0, "disgust": 0, "repression": 0,
