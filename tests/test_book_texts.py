@@ -3,12 +3,13 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from docutils import nodes
 from test_book_compare import result
 
-from ferlib.book import api, offline, pages, pdf, performance, record
+from ferlib.book import api, figure_data, offline, pages, pdf, performance, record
 from ferlib.config import DataError, UsageError
 
 
@@ -92,11 +93,35 @@ def test_a_page_on_photographs_has_no_banner(tmp_path):
     assert pages.chapter(*executed(tmp_path, photographs))["cells"][0]["source"] == "# Title\n\n**Answer.**"
 
 
-def test_a_table_with_pictures_is_left_without_them():
-    import numpy as np
+TABLE = pd.DataFrame({"value": [0.5]}, index=["joy"])
+FACES = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
 
-    table = pd.DataFrame({"name": ["a", "b"], "image": [np.zeros(2), np.ones(2)]})
-    assert list(record._numbers_of(table)) == ["name"]
+
+@pytest.mark.parametrize(
+    ("drawn", "text"),
+    [
+        ({"table": TABLE, "title": "a", "reference": {"chance": 0.1}}, ",value\njoy,0.5\n"),
+        ({"real": TABLE, "drawn": TABLE + 1}, ",,value\nreal,joy,0.5\ndrawn,joy,1.5\n"),
+        ({"table": pd.DataFrame({"name": ["a"], "image": [FACES[0]]})}, ",name\n0,a\n"),
+        (
+            {"images": FACES, "captions": ["a", "b"], "right": None, "columns": 6},
+            ",height,width,pixels,captions\n0,2,2,0 1 2 3,a\n1,2,2,4 5 6 7,b\n",
+        ),
+        ({"rows": {"one": [(FACES[1], "joy")]}}, ",,height,width,pixels,value1\none,0,2,2,4 5 6 7,joy\n"),
+        (
+            {"maps": {"light": FACES[0] / 2}, "face": FACES[1]},
+            ',,height,width,pixels\nmaps,"light, 0",2,2,0 0.5 1 1.5\nface,0,2,2,4 5 6 7\n',
+        ),
+        ({"curves": {"a": np.array([0.5, 1.0])}, "apex": 0.4}, ",,value\na,0,0.5\na,1,1.0\n"),
+        ({"found": [(1, 2)], "fps": 30.0}, ",value0,value1\n0,1,2\n"),
+    ],
+)
+def test_what_a_figure_was_drawn_from_becomes_one_table(drawn, text):
+    assert figure_data.of(drawn).to_csv(lineterminator="\n") == text
+
+
+def test_a_figure_of_words_and_settings_has_no_data():
+    assert figure_data.of({"title": "a", "columns": 6, "reference": {"chance": 0.1}, "ax": None}) is None
 
 
 def test_the_printed_book_is_all_pages_in_order_and_links_stay_within_it(tmp_path):

@@ -40,9 +40,16 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
         page.write_text(_filled(text, book) + _ending(text, told), encoding="utf-8")
     for name, file in ({page.name: None for page in source.glob("*.ipynb")} | executed).items():
         notebook = chapter(file, told[name]) if file else stub(book / name, _wanted(source, name))
-        (source / name).write_text(json.dumps(notebook), encoding="utf-8")
+        text = json.dumps(notebook)
+        (source / name).write_text(text, encoding="utf-8")
         if file and (left := left_folder(file.with_name("result.json"))).is_dir():
-            shutil.copytree(left, source / "_static" / "data" / name_of(file.with_name(name)))
+            _copy_left(left, source / "_static" / "data" / name_of(file.with_name(name)), text)
+
+
+def _copy_left(left: Path, place: Path, page: str) -> None:
+    """Copy what a chapter left; of the data of figures, what its ``page`` has a link to."""
+    unasked = [f.name for f in left.glob("figure-*.csv") if f.name not in page]
+    shutil.copytree(left, place, ignore=shutil.ignore_patterns(*unasked))
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -20,12 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import ferlib
 from ferlib import paths
-from ferlib.book import provenance
+from ferlib.book import figure_data, provenance
 from ferlib.book.chapters import KINDS, Parameter, known_parameter
 from ferlib.book.paper import REPORTED
 from ferlib.config import UsageError, check_name
@@ -138,14 +137,11 @@ class Chapter:
         return f"_static/data/{self.name}/{name}"
 
     def keep_drawn(self, drawn: dict[str, Any]) -> None:
-        """Leave the tables that a figure was ``drawn`` from as CSV, under the number of the cell that shows it."""
+        """Leave what a figure was ``drawn`` from as CSV, under the number of the cell that shows it."""
         from IPython import get_ipython
 
-        tables = {
-            name: _numbers_of(t) for name, t in drawn.items() if isinstance(t, pd.DataFrame | pd.Series)
-        }
-        if tables and (shell := get_ipython()):
-            table = pd.concat(tables) if len(tables) > 1 else next(iter(tables.values()))
+        table, shell = figure_data.of(drawn), get_ipython()
+        if table is not None and shell:
             number = len(shell.user_ns["In"]) - 1  # execution_count is one ahead in some versions
             self.leave(f"figure-{number}.csv", table)
 
@@ -264,12 +260,6 @@ def _parameter(node: Any) -> Parameter:
     kind = ast.unparse(node.annotation)
     check_name("type of a parameter", kind, KINDS)
     return Parameter(node.target.id, kind, ast.literal_eval(node.value), "")
-
-
-def _numbers_of(table: pd.DataFrame | pd.Series) -> pd.DataFrame:
-    """The columns of ``table`` that hold no pictures."""
-    frame = pd.DataFrame(table)
-    return frame[[c for c in frame if not any(isinstance(value, np.ndarray) for value in frame[c][:1])]]
 
 
 def _told(run: Any) -> dict[str, Any]:
