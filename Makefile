@@ -7,7 +7,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: book test bench lint serve lab pdf check-full lock clean
+.PHONY: environment book test bench lint serve lab pdf check-full lock clean
 .DEFAULT_GOAL := book
 
 # The stamp is written last: an interrupted installation is continued by the next make.
@@ -18,11 +18,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
+environment: $(READY)
+
 book: $(READY)
 	$(BIN)/ferlib book build --profile $(PROFILE) --out $(OUT)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check-full: $(READY)
 	$(BIN)/python -m pytest -m full
