@@ -242,6 +242,12 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     )
 
 
+def share(hits: int, n: int, unit: str) -> Estimate:
+    """``hits`` of ``n`` as a fraction with its interval of Wilson; of nothing, 0 with the interval [0, 1]."""
+    value = float(hits) / max(n, 1)
+    return Estimate(value, *(wilson(value, n) if n else (0.0, 1.0)), int(n), unit)
+
+
 def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Percentiles over the first axis that enclose ``LEVEL`` of the values."""
     tail = (1 - LEVEL) / 2

@@ -198,14 +198,9 @@ def test_a_filter_that_loves_smiles_is_matched_to_au12_by_the_papers_rule():
     found = au_stats.paper_match(acts, codes, n_top=3)
     assert found.top.tolist() == [[0, 1, 2], [5, 1, 3], [0, 1, 2]]
     np.testing.assert_allclose(found.rate, [[1, 1 / 3], [1 / 3, 1], [1, 1 / 3]])
-    assert (found.n_active, found.n_matched, found.n_rejected) == (
-        2,
-        2,
-        0,
-    )  # the silent filter matches nothing
-    table = au_stats.paper_table(found, codes)
-    assert table["matches"].tolist() == ["AU01", "AU02", ""]
-    assert table["active"].tolist() == [True, True, False]
+    assert found.match.tolist() == [[True, False], [False, True], [False, False]]
+    assert found.active.tolist() == [True, True, False]  # the silent filter matches nothing
+    assert (found.n_active, found.n_matched, found.n_rejected) == (2, 2, 0)
 
 
 def test_an_uncoded_top_image_is_left_out_of_the_rate_and_prevents_a_match():

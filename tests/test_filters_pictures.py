@@ -41,7 +41,7 @@ CORNER = {  # of the unit at row 0, column 0, worked out by hand for each rule
 }
 
 
-@pytest.mark.parametrize("method", filters.METHODS)
+@pytest.mark.parametrize("method", CORNER)
 def test_a_4x4_case_equals_the_one_worked_out_by_hand(method):
     found = filters.attribution(method, ByHand(), "second.conv", FACE, [0], np.array([[0, 0]]))
     expected = np.zeros((1, 4, 4))
@@ -113,14 +113,47 @@ def test_positions_of_a_wrong_shape_are_refused():
 
 
 def test_covering_what_a_filter_answers_to_silences_it_and_covering_the_rest_does_not():
-    lost = filters.occlusion(Watcher([ACROSS]), LAYER, striped(60, size=12)[None], 0, window=4, stride=4)
-    assert lost.shape == (1, 3, 3)
-    seen = filters.strongest(Watcher([ACROSS]), LAYER, striped(60, size=12)[None], 0)[0]
+    net, face = Watcher([ACROSS]), striped(60, size=12)[None]
+    lost = filters.occlusion(net, LAYER, face, 0, window=4, stride=4).values
+    assert lost.shape == (1, 12, 12)
+    seen, ((row, column),) = filters.strongest(net, LAYER, face, 0)
     assert seen.tolist() == [180]
-    assert lost[0, 0].tolist() == [0, 0, 0]  # above the line
-    assert lost[0, 1, 1] > 50  # on the line
-    whole_face = filters.occlusion(Watcher([ACROSS]), LAYER, striped(60, size=12)[None], 0, 12, 1)
-    assert whole_face.item() == 180
+    assert (lost[0, :4] == 0).all()  # above the line
+    assert lost[0, row, column] > 50  # on the line
+    whole_face = filters.occlusion(net, LAYER, face, 0, window=12).values
+    assert (whole_face == 180).all()
+
+
+def test_an_occlusion_map_equals_covering_by_hand_unit_by_unit_and_class_by_class():
+    net, rng = tiny(0), np.random.default_rng(2)
+    images, window = rng.integers(0, 256, (2, 16, 16)).astype(np.uint8), 6
+    positions = np.array([[2, 3], [5, 1]])
+    units = filters.occlusion(net, "block2.conv", images, [1, 4], positions, window, stride=5).values
+    classes = filters.attribution("occlusion", net, filters.OUTPUT, images, [0, 2]).values
+    for i, (f, c, (row, column)) in enumerate(zip([1, 4], [0, 2], positions, strict=True)):
+        for found, side, corners, read in (
+            (units[i], window, (0, 5, 10), lambda kept, _, f=f, y=row, x=column: kept[0, f, y, x]),
+            (classes[i], 8, (0, 4, 8), lambda _, answer, c=c: answer[0, c]),
+        ):
+            lost = np.full((9, 16, 16), np.nan)
+            for k, (top, left) in enumerate((t, s) for t in corners for s in corners):
+                covered = images[i].astype(np.float32)
+                covered[top : top + side, left : left + side] = images[i].mean()
+                answers = []
+                for face in (images[i].astype(np.float32), covered):
+                    with filters.recording(net, "block2.conv") as kept, torch.no_grad():
+                        answer = net(torch.from_numpy(face)[None, None])
+                    answers.append(float(read(kept["block2.conv"], answer)))
+                lost[k, top : top + side, left : left + side] = answers[0] - answers[1]
+            np.testing.assert_allclose(found, np.nanmean(lost, axis=0), rtol=1e-3, atol=1e-4)
+
+
+def test_a_silent_unit_has_no_occlusion_map():
+    net = Watcher([ACROSS, DOWN], biases=[0.0, -1e6])
+    assert filters.occlusion(net, LAYER, striped_faces().images[:2], [0, 1], window=4).usable.tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_a_cover_larger_than_the_face_is_refused():

@@ -68,6 +68,17 @@ def test_a_recall_of_none_or_all_has_the_interval_of_wilson_over_people(rng, rig
         assert (recall.low, recall.high) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 7), (7, 7), (60, 64)])
+def test_a_share_has_the_interval_of_wilson(hits, n):
+    found = metrics.share(hits, n, "filters")
+    assert (found.value, found.n, found.unit) == (hits / n, n, "filters")
+    assert (found.low, found.high) == pytest.approx(proportion_confint(hits, n, method="wilson"))
+
+
+def test_a_share_of_nothing_may_be_anything():
+    assert metrics.share(0, 0, "filters") == metrics.Estimate(0, 0, 1, 0, "filters")
+
+
 def test_a_class_that_does_not_occur_has_no_recall_and_no_part_in_f1(rng):
     table = predictions()
     table = table[table["truth"] != "surprise"]

@@ -29,7 +29,6 @@ from ferlib.au_stats.paper import (
     draw_chance,
     paper_chance,
     paper_match,
-    paper_table,
     top_images,
 )
 from ferlib.au_stats.recovery import KINDS, PAPER, TESTS, Plant, power_curve, recovery
@@ -40,6 +39,6 @@ __all__ = [
     "FREE", "KINDS", "PAPER", "STATISTICS", "TESTS", "VERDICTS", "WITHIN_EMOTION", "WITHIN_SUBJECT",
     "Codes", "Findings", "Null", "PaperChance", "PaperMatch", "Plan", "Plant",
     "active_filters", "au_rate", "benjamini_hochberg", "draw_chance", "draw_people", "effect", "estimates",
-    "examine", "exchange_units", "intervals", "minority_people", "paper_chance", "paper_match", "paper_table",
+    "examine", "exchange_units", "intervals", "minority_people", "paper_chance", "paper_match",
     "power_curve", "recovery", "top_images", "verdicts",
 ]  # fmt: skip

@@ -13,10 +13,10 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, partial, reduce
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ferlib.au_stats.codes import Codes, Null, Units, exchange_units
 from ferlib.au_stats.statistics import Association, centred, coded_groups, group_sums, target_labels
@@ -175,9 +175,18 @@ def tally(task: Problem, batches: Iterable[np.ndarray]) -> Tally:
     each core, one product.
     """
     empty = _tally_batch(task, np.zeros((0, len(task.units)), np.int64))
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+    with (
+        _blas().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool,
+    ):
         counted = list(pool.map(partial(_tally_batch, task), batches))
     return reduce(Tally.__add__, counted, empty)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Found once: to look through all loaded libraries takes longer than a small tally."""
+    return ThreadpoolController()
 
 
 def _tally_batch(task: Problem, batch: np.ndarray) -> Tally:

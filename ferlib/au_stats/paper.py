@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from ferlib.au_stats.codes import Codes, Null, exchange_units
@@ -147,20 +146,3 @@ def paper_chance(
     per_filter = np.zeros(len(found.active))
     per_filter[found.active] = matched / n_permutations
     return PaperChance(found.n_matched, np.concatenate(counts), per_filter)
-
-
-def paper_table(found: PaperMatch, codes: Codes) -> pd.DataFrame:
-    """One row a filter: ``filter active best_au best_rate matches`` (names of the matched AUs, joined by
-    blanks).
-    """
-    best = np.argmax(np.nan_to_num(found.rate, nan=-1), axis=1)
-    names = np.array(codes.names)
-    return pd.DataFrame(
-        {
-            "filter": np.arange(len(found.active)),
-            "active": found.active,
-            "best_au": names[best],
-            "best_rate": found.rate[np.arange(len(best)), best],
-            "matches": [" ".join(names[row]) for row in found.match],
-        }
-    )

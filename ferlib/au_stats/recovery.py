@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from ferlib import metrics
 from ferlib.au_stats.codes import FREE, WITHIN_EMOTION, Codes, Null, minority_people
 from ferlib.au_stats.nulls import cell_p, permutations, problem, tally
 from ferlib.au_stats.paper import paper_match
@@ -159,13 +159,9 @@ def _testable(codes: Codes, min_people: int) -> Codes:
 def _shares(units: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Share of hits with its 95 % Wilson interval, one row a group."""
     table = units.groupby(by, sort=False)["hit"].agg(n="size", found="sum").reset_index()
-    limits = [
-        stats.binomtest(int(k), int(n)).proportion_ci(method="wilson")
-        for k, n in table[["found", "n"]].values
-    ]
-    table["share"] = table["found"] / table["n"]
-    table["low"], table["high"] = [ci.low for ci in limits], [ci.high for ci in limits]
-    return table.drop(columns="found")
+    found = [metrics.share(k, n, "units") for k, n in table[["found", "n"]].to_numpy()]
+    limits = {end: [getattr(one, end) for one in found] for end in ("low", "high")}
+    return table.drop(columns="found").assign(share=table["found"] / table["n"], **limits)
 
 
 def power_curve(

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, stats
 
 from ferlib.au_stats.codes import Codes, Null, exchange_units
 
 STATISTICS: tuple[str, ...] = ("auc", "point_biserial", "spearman")
-CHANCE: dict[str, float] = {"auc": 0.5, "point_biserial": 0.0, "spearman": 0.0}
 
 
 class MidRanks:
@@ -155,8 +154,5 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """
     q = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
-    order = np.argsort(p[known])
-    steps = p[known][order] * known.sum() / np.arange(1, known.sum() + 1)
-    smallest = np.minimum.accumulate(steps[::-1])[::-1]
-    q[known] = np.minimum(smallest, 1)[np.argsort(order)]
+    q[known] = stats.false_discovery_control(p[known])
     return q

@@ -72,5 +72,5 @@ __all__ = [
     "hog_cells", "interactions", "iou", "landmark_regions", "max_activations", "maximise", "named_rightly",
     "occlusion", "over_people", "randomisation_check", "rank", "receptive_field", "recording",
     "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
-    "strongest", "thresholds", "tuning", "tuning_faces", "untrained", "variance_shares",
+    "strongest", "thresholds", "tuning", "tuning_faces", "variance_shares",
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +18,13 @@ from ferlib.filters.record import (
     BATCH,
     activations,
     batch_of,
-    conv_layers,
     evaluating,
+    recording,
     refuse_functional_relu,
     relu_of,
 )
 
-METHODS = ("guided", "deconvnet", "gradient")
+METHODS = ("guided", "deconvnet", "gradient", "occlusion")
 OUTPUT = "output"
 """In place of a convolution: the network's answer, whose units are the classes."""
 
@@ -80,8 +82,9 @@ def attribution(
 ) -> Maps:
     """Attribution by one of ``METHODS``; as :func:`guided_backprop`.  Runs ``BATCH`` images at a time."""
     check_name("method", method, METHODS)
-    faces = batch_of(images, model)
-    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
+    if method == "occlusion":
+        return occlusion(model, layer, images, filters, positions)
+    faces, filters = _paired(model, images, filters)
     refuse_functional_relu(model, faces[:1])
     parts = []
     with evaluating(model):
@@ -90,6 +93,12 @@ def attribution(
             select = _selector(filters[rows], None if positions is None else np.asarray(positions)[rows])
             parts.append(_attribute(method, model, layer, faces[rows].clone(), select))
     return maps_of(np.concatenate(parts))
+
+
+def _paired(model: nn.Module, images: Any, filters: Any) -> tuple[torch.Tensor, np.ndarray]:
+    """(B, 1, H, W) float32 on the device of the network, and (B,) int."""
+    faces = batch_of(images, model)
+    return faces, np.array(np.broadcast_to(filters, len(faces)), np.int64)
 
 
 def _selector(filters: np.ndarray, positions: np.ndarray | None) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -126,8 +135,7 @@ def _attribute(
 
 def strongest(model: nn.Module, layer: str, images: Any, filters: Any) -> tuple[np.ndarray, np.ndarray]:
     """The activation (B,) and position (B, 2) of each filter's strongest unit on its image."""
-    faces = batch_of(images, model)
-    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
+    faces, filters = _paired(model, images, filters)
     values, places = [], []
     for rows, acts in activations(model, faces[:, 0].cpu().numpy(), (layer,)):
         own = acts[layer].cpu().numpy()[np.arange(rows.stop - rows.start), filters[rows]]
@@ -138,28 +146,44 @@ def strongest(model: nn.Module, layer: str, images: Any, filters: Any) -> tuple[
 
 
 def occlusion(
-    model: nn.Module, layer: str, images: Any, filters: Any, window: int = 8, stride: int = 4
-) -> np.ndarray:
-    """How much a filter's strongest activation falls when a square is covered (Zeiler & Fergus 2014, sec. 4.2).
+    model: nn.Module,
+    layer: str,
+    images: Any,
+    filters: Any,
+    positions: np.ndarray | None = None,
+    window: int = 8,
+    stride: int = 4,
+) -> Maps:
+    """How much the answer of one unit an image falls when a square is covered (Zeiler & Fergus 2014, sec. 4.2).
 
-    images : (B, H, W) grey levels.  filters : (B,) int.  window, stride : pixels; the cover has the mean grey
-    level of its image.  Returns (B, h, w) float32, activation lost; negative where covering helps.
+    As :func:`guided_backprop`, without gradients.  window, stride : pixels; the cover has the mean grey level of its
+    image.  A pixel's value is the mean loss over the covers that lie on it; negative where covering helps.
     """
-    check_name("convolution", layer, conv_layers(model))
-    faces = batch_of(images, model)[:, 0].cpu().numpy()
-    filters = np.array(np.broadcast_to(filters, len(faces)), np.int64)
-    size = faces.shape[1:]
+    faces, filters = _paired(model, images, filters)
+    size = tuple(faces.shape[2:])
     if not 1 <= window <= min(size) or stride < 1:
         raise UsageError(f"window={window}, stride={stride} do not fit into {size[1]} x {size[0]} pixels")
-    corners = [range(0, s - window + 1, stride) for s in size]
-    before, _ = strongest(model, layer, faces, filters)
-    lost = []
-    for face, f, whole in zip(faces, filters, before, strict=True):
-        covered = np.repeat(face[None], len(corners[0]) * len(corners[1]), axis=0)
-        for picture, (top, left) in zip(
-            covered, ((t, c) for t in corners[0] for c in corners[1]), strict=True
-        ):
-            picture[top : top + window, left : left + window] = face.mean()
-        after, _ = strongest(model, layer, covered, f)
-        lost.append((whole - after).reshape(len(corners[0]), len(corners[1])))
-    return np.stack(lost).astype(np.float32)
+    if positions is None and layer != OUTPUT:
+        positions = strongest(model, layer, images, filters)[1]
+    corners = [sorted({*range(0, side - window + 1, stride), side - window}) for side in size]
+    squares = torch.zeros(len(corners[0]) * len(corners[1]), 1, *size, device=faces.device)
+    for square, (top, left) in zip(squares, itertools.product(*corners), strict=True):
+        square[:, top : top + window, left : left + window] = 1
+    maps = []
+    for i, (face, f) in enumerate(zip(faces, filters, strict=True)):
+        shown = torch.cat(
+            [face[None], torch.lerp(face, face.mean(), squares)]
+        )  # the whole face, then the covered
+        at = None if positions is None else np.tile(np.asarray(positions)[i], (len(shown), 1))
+        answers = _answers(model, layer, shown, _selector(np.full(len(shown), f), at))
+        lost = (answers[0] - answers[1:])[:, None, None, None] * squares
+        maps.append((lost.sum(dim=0) / squares.sum(dim=0))[0].cpu().numpy())
+    return maps_of(np.stack(maps))
+
+
+def _answers(model: nn.Module, layer: str, faces: torch.Tensor, select: Callable) -> torch.Tensor:
+    """(B,): what ``select`` takes from the maps of ``layer``, or from the network's answer."""
+    watched = contextlib.nullcontext({}) if layer == OUTPUT else recording(model, layer)
+    with evaluating(model), torch.inference_mode(), watched as kept:
+        answer = model(faces)
+        return select(kept.get(layer, answer))
