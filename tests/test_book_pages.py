@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 
 import axe_playwright_python
 import fer_world
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -34,6 +35,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     env = {**os.environ, "FERLIB_HOME": str(folder / "home")}
     source = fer_world.sample(folder / "drawn")
+    remember_people(source / "fer2013.csv", folder / "home" / "drawn" / "fer2013")
     for command in (
         ["corpus", "prepare", "fer2013", "--source", str(source)],
         ["book", "build", "--profile", "tiny", "--only", "training", "--out", str(folder / "out")],
@@ -42,6 +44,18 @@ def site(tmp_path_factory):
                               capture_output=True, timeout=400)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out" / "_build" / "html"
+
+
+def remember_people(csv, folder):
+    """Write who is in the faces of ``csv``, as the rig does; here made up, two faces a person."""
+    codes = pd.read_csv(csv)["emotion"]
+    person = np.arange(len(codes)) // 2
+    who = {"age": 18 + 2 * person, "monk_tone": 1 + person % 10, "sex": np.where(person % 2, "male", "female"),
+           "glasses": person % 3 == 0}  # fmt: skip
+    folder.mkdir(parents=True)
+    pd.DataFrame({"row": range(len(codes)), "person": person, "emotion": codes, **who}).to_parquet(
+        folder / "truth.parquet"
+    )
 
 
 class Visit:
@@ -167,7 +181,7 @@ def test_every_figure_can_be_saved_with_its_data(site):
     assert figures_without_data(site) == []
     links = re.findall(r'href="([^"]+)" download="([^"]+)"', (site / "01_training.html").read_text())
     tables = {name: pd.read_csv(site / url) for url, name in links}
-    assert len(tables) == 6
+    assert len(tables) == 7
     assert list(tables["fig-training-recall.csv"].columns[1:5]) == ["value", "low", "high", "n"]
     assert "train_loss" in tables["fig-training-curves.csv"]
     pixels = tables["fig-training-faces.csv"]["pixels"].str.split()
@@ -177,13 +191,13 @@ def test_every_figure_can_be_saved_with_its_data(site):
 def test_the_chapter_shows_its_figures_with_texts_and_captions(site, browser):
     with Visit(browser, site / "01_training.html") as visit:
         figures = visit.page.locator(".bd-article figure img")
-        assert figures.count() == 6
+        assert figures.count() == 7
         widths = figures.evaluate_all("images => images.map(image => image.naturalWidth)")
         assert min(widths) > 500
         assert all(
             len(text) > 30 for text in figures.evaluate_all("images => images.map(image => image.alt)")
         )
-        assert visit.page.locator(".bd-article figcaption").count() == 6
+        assert visit.page.locator(".bd-article figcaption").count() == 7
 
 
 def test_the_chapter_says_that_its_faces_are_drawn_and_where_its_numbers_come_from(site, browser):
@@ -216,6 +230,15 @@ def test_the_index_shows_the_number_of_the_chapter(site, browser):
         answer = visit.page.locator(".answer").first.inner_text()
         assert answer.endswith("%")
         assert answer in chapter.page.locator("main p", has_text="Answer.").first.inner_text()
+
+
+def test_limits_shows_what_was_measured_of_groups_of_people(site, browser):
+    with Visit(browser, site / "limits.html") as visit:
+        rows = visit.page.locator("main table tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["skin tone (Monk)", "age", "glasses", "sex"]
+    assert all(
+        re.search(r"\], \d+ people\t.* people\t[\d.]+\t[\d.]+ \[.*\]\t[01]\.\d{3}$", row) for row in rows
+    )
 
 
 def test_a_chapter_that_was_not_run_says_so(site, browser):

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from docutils import nodes
 from test_book_compare import result
 
-from ferlib.book import api, figure_data, offline, pages, pdf, performance, record
+from ferlib.book import api, figure_data, offline, pages, pdf, performance, record, render
 from ferlib.config import DataError, UsageError
 
 
@@ -161,6 +162,23 @@ def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"
+
+
+@pytest.mark.parametrize("given", ["environment", "settings", "nowhere"])
+def test_buttons_of_binder_and_colab_appear_where_the_repository_is_known(tmp_path, monkeypatch, given):
+    monkeypatch.delenv("FERLIB_REPOSITORY", raising=False)
+    address = "https://github.com/somebody/book"
+    if given == "environment":
+        monkeypatch.setenv("FERLIB_REPOSITORY", address)
+    written = {"title": "A book", "repository": {"url": address if given == "settings" else ""}}
+    (tmp_path / "given.yml").write_text(yaml.safe_dump(written))
+    made = yaml.safe_load(render.configured(tmp_path / "given.yml", tmp_path / "made.yml").read_text())
+    if given == "nowhere":
+        assert made == written
+    else:
+        theme = made["sphinx"]["config"]["html_theme_options"]
+        assert (theme["repository_url"], theme["path_to_docs"]) == (address, "book")
+        assert set(theme["launch_buttons"]) > {"binderhub_url", "colab_url"}
 
 
 def test_a_page_does_not_load_what_chapters_leave_until_it_is_asked_to():

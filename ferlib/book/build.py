@@ -224,14 +224,13 @@ def _render(layout: Layout, made: Plan, terminal: Terminal) -> Path:
         file = layout.done(chapter, made.parameters[name]) / "notebook.ipynb"
         executed[chapter.notebook.name] = file if file.is_file() else None
     pages.stage(layout.book, source, executed)
-    if render.is_current(source, layout.root / "_config.yml", layout.html):
+    settings = render.configured(layout.root / "_config.yml", layout.build / "_config.yml")
+    if render.is_current(source, settings, layout.html):
         terminal.say("pages: nothing changed")
     else:
         terminal.say("pages: rendering")
-        fresh = render.sphinx(
-            source, layout.root / "_config.yml", layout.build / "render", layout.log("render")
-        )
+        fresh = render.sphinx(source, settings, layout.build / "render", layout.log("render"))
         replace_folder(fresh, layout.html)
-        render.seal(source, layout.root / "_config.yml", layout.html)
+        render.seal(source, settings, layout.html)
         terminal.say(f"pages: rendered in {time.monotonic() - began:.0f} s")
     return layout.html / "index.html"

@@ -4,15 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from ferlib import config
+import yaml
+
+from ferlib import config, paths
 from ferlib.config import DataError
 from ferlib.lifeline import die_with_parent
+
+REPOSITORY_VARIABLE = "FERLIB_REPOSITORY"
+"""Environment variable with the address of the repository, ``https://host/owner/name``."""
+
+LAUNCH = {
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+    "notebook_interface": "jupyterlab",
+}
+"""Where a chapter can be opened to run it, once it lies in a repository that these services reach."""
+
+
+def configured(settings: Path, place: Path) -> Path:
+    """Write ``settings`` to ``place``, with buttons where an address of the repository is known; returns ``place``.
+
+    The address is that of the environment, else ``repository: url`` of the settings.
+    """
+    content = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    repository = content.get("repository") or {}
+    if url := os.environ.get(REPOSITORY_VARIABLE) or repository.get("url"):
+        told = {
+            "repository_url": url,
+            "repository_branch": repository.get("branch", "main"),
+            "path_to_docs": "book",
+        }
+        of_sphinx = content.setdefault("sphinx", {}).setdefault("config", {})
+        theme = of_sphinx.setdefault(
+            "html_theme_options", {}
+        )  # of which jupyter-book would add nothing to ours
+        theme |= {**told, "launch_buttons": LAUNCH, "use_repository_button": True}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    paths.write_whole(place, lambda file: file.write_text(text, encoding="utf-8"))
+    return place
 
 
 def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
