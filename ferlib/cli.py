@@ -25,7 +25,7 @@ app.add_typer(book_app, name="book")
 
 @book_app.command("build")
 def book_build(
-    profile: Annotated[str, typer.Option(help="tiny, quick or paper.")] = "quick",
+    profile: Annotated[str, typer.Option(help="tiny, quick, full or paper.")] = "quick",
     corpus: Annotated[str | None, typer.Option(help="The corpus, for the chapters that can use it.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", help="chapter.name=value; see `ferlib book params`.")
@@ -213,7 +213,7 @@ SETTINGS = (
 )
 def train(
     corpus: Annotated[str, typer.Option(help="A prepared corpus.")] = "fer2013",
-    profile: Annotated[str | None, typer.Option(help="Chapter 1's settings: tiny, quick or paper.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Chapter 1's settings: tiny, quick, full or paper.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help=f"field=value; fields: {SETTINGS.replace(' ', ', ')}.")
     ] = None,
@@ -287,12 +287,13 @@ def export_command(
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Also write what was measured into this file.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The shorter way, where a benchmark has one.")] = False,
 ) -> None:
     """Measure what the package promises; exit 1 where a limit is broken.  Wants an idle machine."""
     from ferlib import paths
     from ferlib.book import performance
 
-    measured = performance.run(names or [])
+    measured = performance.run(names or [], quick)
     if keep:
         keep.parent.mkdir(parents=True, exist_ok=True)
         paths.write_json(keep, measured)

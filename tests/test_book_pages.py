@@ -259,6 +259,19 @@ def test_the_site_is_small(site):
     assert max(file.stat().st_size for file in site.glob("*.html")) < 4e6
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_waits_for_before_it_shows_itself_is_light(site, name):
+    text = (site / f"{name}.html").read_text()
+    sheets = re.findall(
+        r'<link[^>]* href="([^"?]+)[^"]*"[^>]*rel="stylesheet"|rel="stylesheet"[^>]*href="([^"?]+)', text
+    )
+    scripts = re.findall(r'<script(?![^>]*\b(?:defer|async)\b)[^>]* src="([^"?]+)', text)
+    waited_for = {*scripts, *(a or b for a, b in sheets)}
+    assert len(waited_for) > 5
+    assert all(not file.startswith("_static/data/") for file in waited_for)
+    assert sum((site / file).stat().st_size for file in waited_for) < 1.5e6
+
+
 def test_the_book_is_printed_as_a_pdf(site, browser, tmp_path):
     place = pdf.write(ROOT / "book", site, tmp_path / "book.pdf")
     assert place.read_bytes().startswith(b"%PDF")

@@ -36,10 +36,11 @@ def test_the_page_of_the_package_names_what_is_public_with_its_signature(tmp_pat
 def measured(tmp_path, monkeypatch):
     file = tmp_path / "bench_sums.py"
     file.write_text(
-        '"""How fast sums are:  python bench_sums.py\n\nMore."""\nprint("ratio 2.0")\nraise SystemExit(1)\n'
+        '"""How fast sums are:  python bench_sums.py\n\nMore."""\n'
+        'import sys\nprint("ratio 2.0", "--quick" in sys.argv)\nraise SystemExit(1)\n'
     )
     monkeypatch.setattr(performance, "benchmarks", lambda: {"sums": file})
-    return performance.run([])
+    return performance.run([], quick=True)
 
 
 def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, tmp_path, capfd):
@@ -49,7 +50,7 @@ def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, 
     page = performance.page(tmp_path)
     assert f"## {measured['device']}" in page
     assert "How fast sums are. A limit is broken." in page
-    assert "```text\nratio 2.0\n```" in page
+    assert "```text\nratio 2.0 True\n```" in page
 
 
 def test_an_unknown_benchmark_is_refused_before_any_runs(measured, capfd):

@@ -24,22 +24,28 @@ def write(book: Path, html: Path, place: Path) -> Path:
 
     Raises ``DataError`` where there is no Chromium, where the pages are not rendered, or where printing fails.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        raise DataError(f"No Chromium on this machine to print with; looked for {', '.join(BROWSERS)}")
+    chromium = browser()
     whole = html / ".print.html"
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         whole.write_text(assembled(book, html), encoding="utf-8")
-        paths.write_whole(place, lambda file: _print(browser, whole, file))
+        paths.write_whole(place, lambda file: _print(chromium, whole, file))
     finally:
         whole.unlink(missing_ok=True)
     return place
 
 
-def _print(browser: str, page: Path, file: Path) -> None:
+def browser() -> str:
+    """The Chromium of this machine.  Raises ``DataError`` where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise DataError(f"No Chromium on this machine; looked for {', '.join(BROWSERS)}")
+    return found
+
+
+def _print(chromium: str, page: Path, file: Path) -> None:
     command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
         "--no-pdf-header-footer", "--generate-pdf-document-outline", f"--print-to-pdf={file}", page.as_uri(),
     ]  # fmt: skip
     try:
