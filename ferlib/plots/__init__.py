@@ -6,4 +6,5 @@
 from ferlib.plots.actions import *  # noqa: F403
 from ferlib.plots.common import *  # noqa: F403
 from ferlib.plots.filters import *  # noqa: F403
+from ferlib.plots.story import *  # noqa: F403
 from ferlib.plots.transfer import *  # noqa: F403
