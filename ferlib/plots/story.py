@@ -1,4 +1,4 @@
-"""The pictures of the book's first page: a face, the maps of a network, one filter, how well it tells each Action Unit."""
+"""The pictures of the book's first page: a face, a network's maps, one filter, how well it tells each Action Unit."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def unit_bars(profile: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axvline(0.5, color=INK, linewidth=0.8)
     for place, row in table[table["own"]].iterrows():
         name = f"AU {int(row['au'][2:])}"
-        ax.annotate(name, (row["value"], place), (0, -12), textcoords="offset points", ha="right", color=ORANGE, weight="bold")  # fmt: skip
+        below = {"textcoords": "offset points", "ha": "right", "weight": "bold"}
+        ax.annotate(name, (row["value"], place), (0, -12), color=ORANGE, **below)  # type: ignore[arg-type]
     ends = [0.5, table["value"].max()]
     ax.set_xticks(ends, [f"{end:.2f}".removeprefix("0") for end in ends])
     ax.set_yticks([])
@@ -102,6 +103,8 @@ def _new_square(place: tuple[float, float, float, float]) -> Axes:
 
 def _png(ax: Axes) -> bytes:
     file = io.BytesIO()
-    ax.figure.savefig(file, format="png")
-    plt.close(ax.figure)  # type: ignore[arg-type]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(file, format="png")
+    plt.close(figure)
     return file.getvalue()
