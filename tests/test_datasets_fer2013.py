@@ -219,10 +219,10 @@ def test_a_three_gigabyte_file_of_zeros_is_refused_quickly(tmp_path):
     with file.open("wb") as sparse:
         sparse.write(b"emotion,pixels,Usage\n")
         sparse.truncate(3 << 30)
-    start = time.perf_counter()
+    start = time.process_time()
     (found,) = reasons(datasets.check("fer2013", file))
     assert "3,221,225,472 bytes" in found
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 2  # to read it takes ten
 
 
 def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path):
