@@ -74,8 +74,6 @@ CLAIMS: tuple[Claim, ...] = (
           chance="spotting_f1_chance"),
     Claim("Active filters match Action Units, and more of them than by chance.", "facs_correlation",
           "matching_filters", "matching_filters", "matching_by_chance", section="3.2"),
-    Claim("Filters follow Action Units beyond the emotion, and more of them than in an untrained network.",
-          "facs_correlation", "filters_beyond_emotion", chance="filters_beyond_emotion_untrained"),
     Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
           "au_correlation", chance=0.0),
 )  # fmt: skip
