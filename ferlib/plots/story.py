@@ -22,7 +22,7 @@ SHIFT = 0.16
 def story_pictures(
     face: np.ndarray, maps: Sequence[np.ndarray], credited: np.ndarray, profile: pd.DataFrame
 ) -> dict[str, bytes]:
-    """Four square PNG files by name, ``face network filter units``.
+    """Four square WebP files by name, ``face network filter units``.
 
     face : (H, W) uint8, a face that excites the filter.  maps : see :func:`map_stacks`.  credited : (H, W, 3) uint8,
     the face with the pixels that speak for the response.  profile : see :func:`unit_bars`.
@@ -32,9 +32,9 @@ def story_pictures(
         ax = _square()
         ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
         ax.set_axis_off()
-        made[name] = _png(ax)
-    made["network"] = _png(map_stacks(maps, _square()))
-    made["units"] = _png(unit_bars(profile, _square(bottom=0.14, left=0.05, width=0.9)))
+        made[name] = _webp(ax)
+    made["network"] = _webp(map_stacks(maps, _square()))
+    made["units"] = _webp(unit_bars(profile, _square(bottom=0.14, left=0.05, width=0.9)))
     return made
 
 
@@ -101,10 +101,10 @@ def _new_square(place: tuple[float, float, float, float]) -> Axes:
     return figure.add_axes(place)
 
 
-def _png(ax: Axes) -> bytes:
+def _webp(ax: Axes) -> bytes:
     file = io.BytesIO()
     figure = ax.get_figure(root=True)
     assert figure is not None
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="webp")
     plt.close(figure)
     return file.getvalue()
