@@ -1,5 +1,7 @@
 """Scores of micro-expressions: pooled over folds, by hand; classes; spotting in long films."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from native_stand_in import flat_faces
 from ferlib.config import DataError, UsageError
 from ferlib.micro import clips, drawn, measures, spotting
 from ferlib.micro.drawn import Film, LongFilm
+from ferlib.micro.network import ClipConfig
 
 
 def told(rows):
@@ -57,6 +60,11 @@ def test_a_difference_is_paired_by_person():
     worse = measures.difference(told(ROWS), good, np.random.default_rng(0))
     words = [measures.verdict(gain) for gain in (found, same, worse)]
     assert words == ["better than", "not clearly different from", "worse than"]
+    both = pd.concat([good, told(ROWS)], ignore_index=True)  # of two seeds the mean counts
+    half = measures.difference(both, told(ROWS), np.random.default_rng(0))
+    assert (half.value, half.low, half.high) == pytest.approx(
+        (found.value / 2, found.low / 2, found.high / 2)
+    )
     with pytest.raises(DataError, match="same clips"):
         measures.difference(good, told(ROWS[:4]), np.random.default_rng(0))
 
@@ -80,6 +88,15 @@ def test_a_task_keeps_its_classes_and_says_what_it_lacks():
         measures.for_task(dots, "megc")
     with pytest.raises(UsageError, match="task"):
         measures.for_task(dots, "emotions")
+
+
+def test_settings_that_were_written_down_are_kept_to():
+    how = ClipConfig()
+    digest = measures.settled(how, ["emotion", [0, 1]])
+    assert measures.settled(how, ["emotion", [0, 1]], promised=digest) == digest
+    for other in (replace(how, hidden=32), how):
+        with pytest.raises(UsageError, match="not those that were written down"):
+            measures.settled(other, ["emotion", [0, 1, 2]], promised=digest)
 
 
 # -------------------------------------------------------------------------------------------------- spotting

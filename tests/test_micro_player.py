@@ -56,7 +56,11 @@ def test_what_is_played_is_what_the_network_said(named, dots, clip):
     assert p.iloc[-1].to_numpy() == pytest.approx(
         named(dots.select(np.array([1])))[named.classes].to_numpy()[0], abs=1e-6
     )
-    assert clip.states.shape == (8, 6)
+    features, states = clip.maps.values()
+    assert states.shape == (8, 6)
+    x = named.features(dots.select(np.array([1])))[0]
+    expected = (x - named.lstm.mean.numpy()) / named.lstm.sd.numpy() / clip_player.FULL_SD
+    assert features == pytest.approx(np.clip(expected, -1, 1))
     assert clip.times[-1] == pytest.approx(dots.times[1][-1])
     told = clip_player.says(clip)
     assert told[0].startswith("0 ms, onset; no Action Unit acts")

@@ -25,7 +25,7 @@ KINDS: dict[str, Any] = {
 }  # fmt: skip
 """The types a parameter may have, by their text in the notebook."""
 
-PROFILES: tuple[str, ...] = ("tiny", "quick", "paper")
+PROFILES: tuple[str, ...] = ("tiny", "quick", "full", "paper")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Leave one subject out: every method names the clips of each person after learning from the others only.
+"""Leave one subject out: an LSTM names the clips of each person after learning from the others only.
 
 Every method gives a table of predictions, a row a clip in the order of the clips: ``row subject fold split truth``
 and the probability of each class.  The folds are those of ``splits.parts``; fitting and choosing the epoch see
@@ -8,27 +8,26 @@ the other people only, and a test part handed to either raises ``splits.LeakErro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from ferlib import features, heads, jobs, metrics, splits
+from ferlib import features, heads, jobs, splits
+from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
 from ferlib.labels import au_columns, au_present
-from ferlib.micro import motion, network
+from ferlib.micro import kept, motion, network
 from ferlib.micro.clips import Clips, to_length
-from ferlib.micro.lbptop import LBPTOP, describe
+from ferlib.micro.kept import Fold
 from ferlib.micro.network import ClipConfig, Examples
 from ferlib.runs import Run
 from ferlib.splits import Parts
 
 PROTOCOL = "leave-one-person-out"
-SVM_C = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,16 @@ class Outcome:
     """What an LSTM said of every clip.
 
     predictions : of the epoch that each fold's validation people chose.
-    epochs : for each fold ``fold rows best_epoch history watched``: what the audit of leaks needs.
+    still : the same LSTMs on clips whose every frame is the onset: nothing moves.
+    picked : what a leak would claim, each fold's epoch chosen by its accuracy on the held-out person.  An audit, not
+        a result; its ``split`` says so.
+    folds : what each fold gave.
     """
 
     predictions: pd.DataFrame
-    epochs: list[dict[str, Any]]
+    still: pd.DataFrame
+    picked: pd.DataFrame
+    folds: list[Fold]
 
 
 def classes_of(clips: Clips) -> list[str]:
@@ -74,7 +78,7 @@ def folds(clips: Clips) -> list[Parts]:
     return [splits.parts(faces, PROTOCOL, fold=fold, target="all") for fold in range(n)]
 
 
-def _table(clips: Clips, part: Parts, p: np.ndarray) -> pd.DataFrame:
+def table(clips: Clips, part: Parts, p: np.ndarray) -> pd.DataFrame:
     """The predictions ``p`` (n, K) of the test part of one fold."""
     test = part.test.table
     told = {"row": test["row"], "subject": test["subject"], "fold": part.fold, "split": "test"}
@@ -82,62 +86,14 @@ def _table(clips: Clips, part: Parts, p: np.ndarray) -> pd.DataFrame:
     return pd.concat([named, pd.DataFrame(p, columns=classes_of(clips))], axis=1)
 
 
-def _whole(clips: Clips, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def whole(clips: Clips, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """All folds in one table, in the order of the clips."""
     table = pd.concat(tables, ignore_index=True).set_index("row", drop=False)
     return table.loc[clips.table["row"]].reset_index(drop=True)
 
 
-def _places(clips: Clips, rows: pd.Series) -> np.ndarray:
+def places(clips: Clips, rows: pd.Series | np.ndarray) -> np.ndarray:
     return pd.Index(clips.table["row"]).get_indexer(pd.Index(rows))
-
-
-# ------------------------------------------------------------------------------------------------ baselines
-
-
-def majority(clips: Clips) -> pd.DataFrame:
-    """Always the commonest class of the other people; probabilities are their shares."""
-    names, tables = classes_of(clips), []
-    for part in folds(clips):
-        others = pd.concat([part.train.table["label"], part.val.table["label"]])
-        share = others.value_counts(normalize=True).reindex(names, fill_value=0).to_numpy()
-        tables.append(_table(clips, part, np.tile(share, (len(part.test), 1))))
-    return _whole(clips, tables)
-
-
-def svm(features: np.ndarray, clips: Clips) -> pd.DataFrame:
-    """A linear support vector machine on features (C, D), one class against the rest, at a fixed ``C``.
-
-    Nothing is chosen, so it learns from all other people.  Columns hold the softmax of its margins.
-    """
-    from scipy.special import softmax
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import LinearSVC
-
-    labels, n_classes, tables = labels_of(clips), len(classes_of(clips)), []
-    for part in folds(clips):
-        others = _places(clips, pd.concat([part.train.table["row"], part.val.table["row"]]))
-        machine = make_pipeline(StandardScaler(), LinearSVC(C=SVM_C, random_state=0))
-        machine.fit(features[others], labels[others])
-        margins = machine.decision_function(features[_places(clips, part.test.table["row"])])
-        if margins.ndim == 1:  # of two classes it gives the margin of the second
-            margins = np.stack([-margins, margins], axis=1)
-        p = np.zeros((len(part.test), n_classes))
-        p[:, machine.classes_] = softmax(margins, axis=1)
-        tables.append(_table(clips, part, p))
-    return _whole(clips, tables)
-
-
-def lbptop_features(frames: Sequence[np.ndarray], how: LBPTOP = LBPTOP()) -> np.ndarray:  # noqa: B008 - frozen
-    """(C, D) float32: the descriptor of each clip of ``frames``."""
-    return np.stack([describe(clip, how).reshape(-1) for clip in frames])
-
-
-def flow_features(clips: Clips, grid: int = 8) -> np.ndarray:
-    """(C, D) float32: optical flow from onset to apex of each clip."""
-    apexes = clips.table["apex"]
-    return np.stack([motion.apex_features(clips.frames(i), apex, grid) for i, apex in enumerate(apexes)])
 
 
 # ----------------------------------------------------------------------------------------------- the network
@@ -150,10 +106,12 @@ def inputs(clips: Clips, config: ClipConfig, size: int) -> list[np.ndarray]:
 
 def examples(net: nn.Module, frames: Sequence[np.ndarray], clips: Clips, config: ClipConfig) -> Examples:
     """The features of ``net`` on the ``frames`` of the clips, as the LSTM gets them."""
-    x, lengths = network.features_of(net, frames, config.pool)
-    if config.relative:
-        x = network.relative(x, lengths)
-    return Examples(x, lengths, labels_of(clips), clips.as_faces())
+    made = Examples(*network.features_of(net, frames, config.pool), labels_of(clips), clips.as_faces())
+    return _as_read(made, config)
+
+
+def _as_read(made: Examples, config: ClipConfig) -> Examples:
+    return replace(made, x=network.relative(made.x, made.lengths)) if config.relative else made
 
 
 def au_examples(run: Run, coded: FaceSet, frames: Sequence[np.ndarray], clips: Clips) -> Examples:
@@ -180,15 +138,32 @@ def frozen(net: nn.Module, clips: Clips, config: ClipConfig, size: int, where: W
 
 def on_features(made: Examples, clips: Clips, config: ClipConfig, where: Where = HERE) -> Outcome:
     """The LSTM on ready features, fold by fold."""
-    task = partial(_fold_on_features, made=made, clips=_light(clips), config=config)
+    key = kept.key(made.x, made.lengths, *_known(clips), asdict(config))
+    task = partial(_fold_on_features, made=made, clips=_light(clips), config=config, key=key)
+    return _gathered(clips, jobs.run(task, folds_of(clips), where.n_jobs, where.scheduler, "folds"))[0]
+
+
+def fine_tuned(
+    net: nn.Module, clips: Clips, readings: Sequence[ClipConfig], size: int, where: Where = HERE
+) -> list[Outcome]:
+    """The paper's method: in each fold ``net`` is first fine-tuned on marks of the training people only.
+
+    readings : how LSTMs read the tuned features; one outcome each.  Raises ``UsageError`` where they differ in what
+    the network is shown or how it is tuned: it is tuned once a fold.
+    """
+    first = readings[0]
+    for other in readings:
+        if any(getattr(other, name) != getattr(first, name) for name in TUNED_BY):
+            raise UsageError(f"Readings of one network must agree in {', '.join(TUNED_BY)}: {other}, {first}")
+    frames = inputs(clips, first, size)
+    weights = [value.numpy() for value in net.state_dict().values()]
+    apexes = clips.table["apex_at"].to_numpy()
+    key = kept.key(weights, frames, apexes, *_known(clips), list(map(asdict, readings)))
+    task = partial(_fold_fine_tuned, net=net, frames=frames, clips=_light(clips), readings=readings, key=key)
     return _gathered(clips, jobs.run(task, folds_of(clips), where.n_jobs, where.scheduler, "folds"))
 
 
-def fine_tuned(net: nn.Module, clips: Clips, config: ClipConfig, size: int, where: Where = HERE) -> Outcome:
-    """The paper's method: in each fold ``net`` is first fine-tuned on marks of the training people only."""
-    frames = inputs(clips, config, size)
-    task = partial(_fold_fine_tuned, net=net, frames=frames, clips=_light(clips), config=config)
-    return _gathered(clips, jobs.run(task, folds_of(clips), where.n_jobs, where.scheduler, "folds"))
+TUNED_BY = ("input", "n_frames", "pool", "tuning_epochs", "tuning_lr", "seed")
 
 
 def folds_of(clips: Clips) -> list[int]:
@@ -196,10 +171,13 @@ def folds_of(clips: Clips) -> list[int]:
     return list(range(len(splits.fold_names(clips.as_faces(), PROTOCOL))))
 
 
+def _known(clips: Clips) -> list[np.ndarray]:
+    """Who is in each clip and what it is called: what divides the folds."""
+    return [clips.table[name].to_numpy("S") for name in ("row", "subject", "label")]
+
+
 def _light(clips: Clips) -> Clips:
     """The clips with a 1-pixel picture each, so that a fold can travel to a worker without their frames."""
-    from dataclasses import replace
-
     n = len(clips)
     faces = replace(clips.faces, images=np.zeros((n, 1, 1), np.uint8), table=pd.DataFrame())
     table = clips.table.assign(apex=0)
@@ -210,27 +188,39 @@ def _part(clips: Clips, fold: int) -> Parts:
     return splits.parts(clips.as_faces(), PROTOCOL, fold=fold, target="all")
 
 
-def _fold_on_features(fold: int, made: Examples, clips: Clips, config: ClipConfig) -> tuple[Any, Any]:
-    part = _part(clips, fold)
-    train, val, test = (made.part(p) for p in (part.train, part.val, part.test))
-    fitted = network.fit(train, val, len(classes_of(clips)), config, watch=test)
-    noted = {
-        "fold": fold,
-        "rows": part.test.table["row"].tolist(),
-        "best_epoch": fitted.best_epoch,
-        "history": fitted.history,
-        "watched": fitted.watched,
-    }
-    return _table(clips, part, fitted.watched[fitted.best_epoch]), noted
+def _fold_on_features(fold: int, made: Examples, clips: Clips, config: ClipConfig, key: str) -> list[Fold]:
+    def make() -> list[Fold]:
+        return [_read(made, clips, _part(clips, fold), config)]
+
+    return kept.find_or_make(key, fold, make)
 
 
 def _fold_fine_tuned(
-    fold: int, net: nn.Module, frames: list[np.ndarray], clips: Clips, config: ClipConfig
-) -> tuple[Any, Any]:
-    part = _part(clips, fold)
-    faces, names = marks(frames, clips, _places(clips, part.train.table["row"]))
-    tuned = network.fine_tuned(net, faces, names, config)
-    return _fold_on_features(fold, examples(tuned, frames, clips, config), clips, config)
+    fold: int,
+    net: nn.Module,
+    frames: list[np.ndarray],
+    clips: Clips,
+    readings: Sequence[ClipConfig],
+    key: str,
+) -> list[Fold]:
+    def make() -> list[Fold]:
+        part = _part(clips, fold)
+        faces, names = marks(frames, clips, places(clips, part.train.table["row"]))
+        tuned = network.fine_tuned(net, faces, names, readings[0])
+        made = examples(tuned, frames, clips, replace(readings[0], relative=False))
+        return [_read(_as_read(made, how), clips, part, how) for how in readings]
+
+    return kept.find_or_make(key, fold, make)
+
+
+def _read(made: Examples, clips: Clips, part: Parts, config: ClipConfig) -> Fold:
+    """An LSTM that learns from the train part and names the test part."""
+    train, val, test = (made.part(p) for p in (part.train, part.val, part.test))
+    fitted = network.fit(train, val, len(classes_of(clips)), config, watch=test)
+    still = replace(test, x=network.without_movement(test.x, test.lengths))
+    history = [[row[name] for name in ("train_loss", "val_accuracy", "val_loss")] for row in fitted.history]
+    return Fold(part.test.table["row"].to_numpy(), fitted.watched, np.array(fitted.best_epoch),
+                network.predict(fitted.net, still), np.array(history))  # fmt: skip
 
 
 def marks(frames: Sequence[np.ndarray], clips: Clips, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,21 +239,35 @@ def marks(frames: Sequence[np.ndarray], clips: Clips, which: np.ndarray) -> tupl
     return np.stack(faces), np.array(names, np.int64)
 
 
-def _gathered(clips: Clips, done: list[tuple[Any, Any]]) -> Outcome:
-    tables, noted = zip(*done, strict=True)
-    return Outcome(_whole(clips, tables), list(noted))
+def _gathered(clips: Clips, done: list[list[Fold]]) -> list[Outcome]:
+    """An outcome for each reading, of what each fold gave for all of them."""
+    parts = folds(clips)
+    truth = labels_of(clips)
+
+    def told(p: Sequence[np.ndarray], split: str = "test") -> pd.DataFrame:
+        tables = [table(clips, part, answer) for part, answer in zip(parts, p, strict=True)]
+        return whole(clips, tables).assign(split=split)
+
+    outcomes = []
+    for made in zip(*done, strict=True):
+        right = [(one.watched.argmax(axis=2) == truth[places(clips, one.rows)]).mean(axis=1) for one in made]
+        best = [one.watched[scores.argmax()] for one, scores in zip(made, right, strict=True)]
+        outcomes.append(
+            Outcome(
+                told([one.p for one in made]),
+                told([one.still for one in made], "nothing moves"),
+                told(best, "picked on test"),
+                list(made),
+            )
+        )
+    return outcomes
 
 
-def picked_on_test(outcome: Outcome) -> pd.DataFrame:
-    """What a leak would claim: each fold's epoch chosen by its accuracy on the held-out person.
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """Outcomes of several seeds as one: their rows one after the other, so that scores add up over seeds too."""
 
-    An audit, not a result; its ``split`` says so.
-    """
-    table = outcome.predictions.copy()
-    names = metrics.emotions_of(table)
-    by_row = table.set_index("row", drop=False)
-    for fold in outcome.epochs:
-        truth = pd.Index(names).get_indexer(pd.Index(by_row.loc[fold["rows"], "truth"]))
-        right = (fold["watched"].argmax(axis=2) == truth).mean(axis=1)  # (E,)
-        by_row.loc[fold["rows"], names] = fold["watched"][right.argmax()]
-    return by_row.assign(split="picked on test").reset_index(drop=True)
+    def joined(name: str) -> pd.DataFrame:
+        return pd.concat([getattr(one, name) for one in outcomes], ignore_index=True)
+
+    folds = [fold for one in outcomes for fold in one.folds]
+    return Outcome(joined("predictions"), joined("still"), joined("picked"), folds)

@@ -9,19 +9,25 @@ lack some class.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ferlib import datasets, metrics, paths
-from ferlib.config import DataError, check_name
+from ferlib.config import DataError, UsageError, as_plain, check_name, digest
 from ferlib.datasets import megc
 from ferlib.datasets.sequences import parse_codes
 from ferlib.labels import DRAWN_PREFIX
 from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
 from ferlib.micro import clips as whole
+from ferlib.micro import motion, network
+from ferlib.micro.baselines import SVM_C
 from ferlib.micro.clips import Clips
+from ferlib.micro.lbptop import LBPTOP
+from ferlib.micro.network import ClipConfig
+from ferlib.micro.spotting import Spotter
 
 TASKS: dict[str, str] = {
     "emotion": "the corpus's own names, without fear and sadness in CASME II (five classes)",
@@ -129,6 +135,32 @@ def composite(parts: Mapping[str, Clips], listed: pd.DataFrame) -> Clips:
     return Clips(faces, table, tuple(at), tuple(times), pd.concat(damaged, ignore_index=True))
 
 
+# ------------------------------------------------------------------------------------------- settings frozen
+
+
+def settled(config: ClipConfig, *more: Any, promised: str = "") -> str:
+    """Digest of all that a study of clips can choose: ``config``, ``more``, and what the baselines are set to.
+
+    promised : what was written down before a result was seen; "" promises nothing.
+    Raises ``UsageError`` where the settings are others than those.
+    """
+    fixed = {"lbptop": asdict(LBPTOP()), "svm_c": SVM_C, "gain": motion.GAIN, "spotter": asdict(Spotter()),
+             "tuning": asdict(network.TUNING_AUGMENTATION)}  # fmt: skip
+    found = digest(asdict(config), fixed, *map(as_plain, more))
+    if promised not in ("", found):
+        raise UsageError(
+            f"settings_digest={promised!r}, but these settings have {found!r}: they are not those that were "
+            "written down. Run them without:  -p micro_expressions.settings_digest="
+        )
+    return found
+
+
+def rig_of(corpus: str) -> str:
+    """Digest of the rig that drew the store ``corpus``, or ``photographs``."""
+    drawn = datasets.read_manifest(corpus).get("drawn")
+    return str(drawn.get("rig", "unknown")) if drawn else "photographs"
+
+
 # --------------------------------------------------------------------------------------------------- scores
 
 
@@ -150,13 +182,16 @@ def is_right(predictions: pd.DataFrame) -> np.ndarray:
 def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Estimate:
     """Accuracy of ``a`` less that of ``b`` on the same clips; people are resampled in both at once.
 
-    Raises ``DataError`` where the tables are not of the same clips in the same order.
+    Where a table holds several seeds, the mean over them counts.
+    Raises ``DataError`` where the tables are not of the same clips.
     """
-    if a["row"].tolist() != b["row"].tolist():
-        raise DataError("Two tables of predictions can be compared only on the same clips in one order")
-    codes, people = pd.factorize(a["subject"])
-    gained = np.bincount(codes, is_right(a).astype(float) - is_right(b))
-    n = np.bincount(codes)
+    by_clip = [pd.Series(is_right(t), t["row"]).groupby(level=0).mean() for t in (a, b)]
+    if not by_clip[0].index.equals(by_clip[1].index):
+        raise DataError("Two tables of predictions can be compared only on the same clips")
+    gain = by_clip[0] - by_clip[1]
+    person = a.drop_duplicates("row").set_index("row").loc[gain.index, "subject"]
+    codes, people = pd.factorize(person)
+    gained, n = np.bincount(codes, gain), np.bincount(codes)
     drawn = rng.integers(len(people), size=(N_RESAMPLES, len(people)))
     low, high = np.quantile(
         gained[drawn].sum(axis=1) / n[drawn].sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]

@@ -13,6 +13,7 @@ INPUTS: dict[str, str] = {
     "difference": "what changed since the onset, four times as strong, around middle grey",
     "flow": "how far each pixel moved up or down since the onset, around middle grey",
     "magnified": "the frames with what changed since the onset made four times as large",
+    "still": "the onset in place of every frame: a control, in which nothing moves",
 }
 GAIN = 4.0
 FLOW_GAIN = 40.0  # grey levels a pixel of movement
@@ -25,6 +26,8 @@ def as_input(frames: np.ndarray, kind: str = "grey") -> np.ndarray:
         return frames
     if kind == "magnified":
         return magnified(frames, GAIN - 1)
+    if kind == "still":
+        return np.repeat(frames[:1], len(frames), axis=0)
     change = GAIN * difference(frames) if kind == "difference" else FLOW_GAIN * flow(frames)[:, 1]
     return _grey(MIDDLE + change)
 

@@ -15,6 +15,7 @@ from ferlib.datasets.sequences import parse_codes
 from ferlib.labels import au_column
 from ferlib.metrics import Estimate
 from ferlib.micro import loso, network
+from ferlib.micro.baselines import SVM_C
 from ferlib.micro.clips import Clips, slower_camera
 from ferlib.micro.network import ClipConfig, ClipLSTM, Examples
 
@@ -187,7 +188,7 @@ def au_scores(features: np.ndarray, clips: Clips, least: int = 8) -> tuple[np.nd
         for u, au in enumerate(shown):
             truth = shown[au].to_numpy()
             machine = make_pipeline(
-                StandardScaler(), LinearSVC(C=loso.SVM_C, class_weight="balanced", random_state=0)
+                StandardScaler(), LinearSVC(C=SVM_C, class_weight="balanced", random_state=0)
             )
             scores[mine, u] = machine.fit(features[~mine], truth[~mine]).decision_function(features[mine])
     return scores, shown

@@ -24,6 +24,8 @@ from ferlib.viewer.common import ThreeFaces, data_url, webp
 HOLD_MS = 170
 """How long a frame of the loop stays: slow enough to see what lasts a third of a second."""
 SIDE_PX = 160
+FULL_SD = 3.0
+"""Standard deviations from the mean at which a feature is shown in full colour."""
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
 
 
@@ -33,7 +35,7 @@ class Played:
 
     frames : (T, H, W) uint8.  times : (T,) seconds since the onset.  apex : position.  title : what it is.
     curves : heading -> (T rows, a column a curve) and the highest value of the axis.
-    states : (T, hidden) in [-1, 1], or None.
+    maps : heading -> (T, n) in [-1, 1], n units over time.
     """
 
     frames: np.ndarray
@@ -41,7 +43,7 @@ class Played:
     apex: int
     title: str
     curves: Mapping[str, tuple[pd.DataFrame, float]] = field(default_factory=dict)
-    states: np.ndarray | None = None
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = None) -> Played:
@@ -51,14 +53,17 @@ def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = 
     """
     one = clips.select(np.array([clip]))
     (frames,) = loso.to_length(one, named.config.n_frames)
-    states, p = network.frame_by_frame(named.lstm, named.features(one))
+    x = named.features(one)
+    states, p = network.frame_by_frame(named.lstm, x)
     row = one.table.iloc[0]
     curves = {} if levels is None else {"Action Units, level": (levels, max(1.0, float(levels.max().max())))}
     curves["Probability of each class"] = (pd.DataFrame(p[0], columns=named.classes), 1.0)
+    z = (x[0] - named.lstm.mean.numpy()) / named.lstm.sd.numpy()
+    maps = {"Features of the network": np.clip(z / FULL_SD, -1, 1), "State of the LSTM": states[0]}
     last = len(frames) - 1
     return Played(
         frames, np.linspace(0, one.times[0][-1], last + 1), round(last * row["apex_at"]),
-        f"{row['label']} ({row.get('au_codes', 'no codes')}), {row['subject']}", curves, states[0],
+        f"{row['label']} ({row.get('au_codes', 'no codes')}), {row['subject']}", curves, maps,
     )  # fmt: skip
 
 
@@ -130,9 +135,7 @@ def coloured(frames: np.ndarray) -> np.ndarray:
     """Change since the first frame over its pale outline: (T, H, W) uint8 -> (T, H, W, 3) uint8 RGB."""
     share = np.clip((frames.astype(np.float32) - frames[:1]) / CHANGE, -1, 1)[..., None]
     pale = 255 - 0.22 * (255 - frames[:1, ..., None].astype(np.float32))
-    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (plots.BLUE, plots.ORANGE))
-    colour = np.where(share < 0, blue, orange)
-    return np.round(pale * (1 - abs(share)) + colour * abs(share)).astype(np.uint8)
+    return np.round(pale * (1 - abs(share)) + _hue(share) * abs(share)).astype(np.uint8)
 
 
 def _rgb(frames: np.ndarray) -> np.ndarray:
@@ -148,8 +151,8 @@ def _in_a_row(pictures: np.ndarray) -> np.ndarray:
 
 def _panels(clip: Played) -> Sequence[str]:
     made = [_curves(heading, *both) for heading, both in clip.curves.items()]
-    if clip.states is not None:
-        made.append(PANEL.format("State of the LSTM, one row a unit", _map(clip.states), ""))
+    made += [PANEL.format(f"{heading}, one row a unit", _map(values, f"{heading} over time", 5.5), "")
+             for heading, values in clip.maps.items()]  # fmt: skip
     return made
 
 
@@ -177,19 +180,28 @@ SWATCH = (
 )
 
 
-def _map(states: np.ndarray) -> str:
-    """States (T, hidden) as a picture, time across, from blue (-1) over white to orange (1)."""
-    order = np.argsort(np.abs(states).argmax(axis=0), kind="stable")
-    share = states.T[order][..., None]
+def _map(values: np.ndarray, alt: str, height_rem: float) -> str:
+    """Units (T, n) in [-1, 1] as a picture, time across, from blue (-1) over white to orange (1).
+
+    Units stand in the order of the time at which each is farthest from 0.
+    """
+    order = np.argsort(np.abs(values).argmax(axis=0), kind="stable")
+    share = values.T[order][..., None]
+    picture = np.round(255 * (1 - abs(share)) + _hue(share) * abs(share)).astype(np.uint8)
+    picture = np.repeat(np.repeat(picture, 4 if len(picture) < 100 else 1, axis=0), 16, axis=1)
+    return MAP.format(html.escape(alt), height_rem, data_url(picture))
+
+
+def _hue(share: np.ndarray) -> np.ndarray:
+    """Blue for what is negative, orange for the rest: (..., 1) -> (..., 3)."""
     blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (plots.BLUE, plots.ORANGE))
-    colour = np.where(share < 0, blue, orange)
-    picture = np.round(255 * (1 - abs(share)) + colour * abs(share)).astype(np.uint8)
-    picture = np.repeat(np.repeat(picture, 4, axis=0), 16, axis=1)
-    alt = f"State of {states.shape[1]} units over {len(states)} frames"
-    return MAP.format(alt, data_url(picture))
+    return np.where(share < 0, blue, orange)
 
 
-MAP = '<div class="clip-map" role="img" aria-label="{}" style="background-image: url({})"></div>'
+MAP = (
+    '<div class="clip-map" role="img" aria-label="{}" style="display:block;width:100%;height:{}rem;border-radius:4px;'
+    'background:url({}) 0 0/100% 100%;image-rendering:pixelated"></div>'
+)
 
 
 def live(clips: Mapping[str, Callable[[], Played]]) -> Any:
@@ -232,7 +244,7 @@ BAR = (
 
 
 def _bars(clip: Played, t: int) -> str:
-    """AU levels and probabilities at frame ``t`` as bars, and the LSTM's state as a row of cells."""
+    """AU levels and probabilities at frame ``t`` as bars, features and the LSTM's state as rows of cells."""
     made = []
     for heading, (curves, top) in clip.curves.items():
         rows = [
@@ -240,6 +252,7 @@ def _bars(clip: Played, t: int) -> str:
             for (name, value), colour in zip(curves.iloc[t].items(), plots.CYCLE * 5, strict=False)
         ]
         made.append(f"<b>{heading}</b>{''.join(rows)}")
-    if clip.states is not None:
-        made.append(f"<b>State of the LSTM</b>{_map(clip.states[t : t + 1].T)}")
+    for heading, values in clip.maps.items():
+        cells = _map(values[t][:, None], f"{heading} at this frame", 0.9)
+        made.append(f"<b>{heading}</b><div>{cells}</div>")
     return "".join(made)
