@@ -48,7 +48,9 @@ def test_a_source_without_interval_is_left_out_of_the_ladder():
     summary = pd.DataFrame(
         {"value": [0.8, 0.5], "low": [0.7, None], "high": [0.9, None]}, index=["emotion", "always absent"]
     )
-    ax = plots.source_ladder(summary)
+    axes = plots.source_ladder({"here": summary, "there": summary})
+    assert [ax.get_title("left") for ax in axes] == ["here", "there"]
+    ax = axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["emotion features"]
     assert ax.collections[-1].get_offsets().tolist() == [[0.8, 0]]
 

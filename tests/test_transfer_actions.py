@@ -1,18 +1,20 @@
 """Action Units from features: worlds in which the answer is known, and figures equal to scikit-learn's."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_squared_error, roc_auc_score
 
-from ferlib import datasets, features, runs, training
+from ferlib import datasets, features, labels, paths, runs, splits, training
 from ferlib.config import DataError, UsageError
 from ferlib.heads import Penalty
 from ferlib.recipes import TrainConfig
 from ferlib.splits import LeakError
 from ferlib.transfer import actions, au_nets, au_scores
 from ferlib.transfer.actions import ActionConfig
-from ferlib.transfer.au_scores import Answers, Truth
+from ferlib.transfer.au_scores import Truth
 
 AUS = ("AU01", "AU04", "AU12")
 HOW = ActionConfig(penalty=Penalty(strengths=(0.03, 0.003), n_steps=150), au_epochs=1, least_people=4)
@@ -118,11 +120,29 @@ def test_a_level_of_unknown_strength_counts_as_present_and_not_as_a_level(world)
     assert unknown.any()
     assert np.isnan(world.truth.level[unknown, 0]).all()
     assert (world.truth.present[unknown, 0] == 1).all()
-    worse = Answers(
-        **{**vars(world.answers["emotion"]), "level": np.where(np.isnan(world.truth.level), 5, 0)}
-    )
+    level = np.where(np.isnan(world.truth.level), 5, 0)
+    worse = dataclasses.replace(world.answers["emotion"], level=level)
     errors = au_scores.level_errors(worse.level, world.truth)
     assert errors["squared"].sum() == pytest.approx(np.nansum(world.truth.level**2))
+
+
+def test_a_level_is_named_only_where_the_au_is_called_present(world):
+    answer = world.answers["emotion"]
+    assert (answer.graded[~answer.joint_right] == 0).all()
+    assert (answer.graded[answer.joint_right] >= 1).all()
+    level = actions.estimates(world, "emotion", np.random.default_rng(0))["au_level_accuracy"].value
+    known = ~np.isnan(world.truth.level)
+    assert level == pytest.approx((answer.graded == world.truth.level)[known].mean())
+    assert level > actions.estimates(world, "hog", np.random.default_rng(0))["au_level_accuracy"].value
+
+
+def test_the_table_shows_every_au_with_its_baseline_and_what_others_reported(world):
+    table = actions.per_au(world, "emotion", np.random.default_rng(0))
+    shown = actions.shown(table, {"AU04": 0.91})
+    assert list(shown.index) == ["AU 1", "AU 4", "AU 12"]
+    assert shown.loc["AU 12", ["faces", "people"]].tolist() == ["2 of 200", "1, too few"]
+    assert shown["reported"].tolist() == ["", "0.910", ""]
+    assert shown.loc["AU 12", "always absent"] == "99.0%"
 
 
 # --------------------------------------------------------------------------------- equal to scikit-learn's
@@ -188,9 +208,7 @@ def test_a_code_that_is_missing_counts_nowhere():
 # ------------------------------------------------------------------------------------ with trained networks
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def stored(name, seed=0):
@@ -204,10 +222,20 @@ def stored(name, seed=0):
 SETTINGS = TrainConfig(width=0.05, n_epochs=3, batch_size=16, threads=1, device="cpu", lr=3e-3)
 
 
-def test_a_study_of_a_foreign_network_is_made_once_and_found_again(home, monkeypatch):
-    run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
-    faces = stored("synthetic-folder-codes", seed=1)
-    first = actions.study(run, faces, HOW)
+@pytest.fixture(scope="module")
+def names(home):
+    """A corpus of coded faces that teaches emotions, and the network that it taught."""
+    faces = stored("synthetic-folder-names")
+    return faces, training.ensure(SETTINGS, faces)
+
+
+@pytest.fixture(scope="module")
+def codes(home):
+    return stored("synthetic-folder-codes", seed=1)
+
+
+def test_a_study_of_a_foreign_network_is_made_once_and_found_again(names, codes, monkeypatch):
+    first = actions.study(names[1], codes, HOW)
     assert first.sources == tuple(actions.SOURCES)[:-1]
     assert len(first.table) == 200
     assert "has seen none of the people judged" in first.sentence
@@ -215,25 +243,51 @@ def test_a_study_of_a_foreign_network_is_made_once_and_found_again(home, monkeyp
     assert table["emotion"] > table["hog"] - 0.2 > 0.3
     monkeypatch.setattr(au_nets, "trained", None)
     monkeypatch.setattr(actions.heads, "fit", None)
-    again = actions.study(run, faces, HOW)
+    again = actions.study(names[1], codes, HOW)
     assert (again.answers["au"].single == first.answers["au"].single).all()
 
 
-def test_a_network_that_learned_aus_elsewhere_is_one_source_more(home):
-    run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
-    faces, others = stored("synthetic-folder-codes", seed=1), stored("synthetic-folder-more", seed=2)
-    how = ActionConfig(**{**vars(HOW), "sources": ("emotion",), "au_epochs": 3})
-    made = actions.study(run, faces, how, elsewhere=others)
-    assert made.sources == ("emotion", "au elsewhere")
-    assert actions.summary(made).loc["au elsewhere", "value"] > 0.4
-    with pytest.raises(LeakError, match="itself"):
-        actions.study(run, faces, how, elsewhere=faces)
-    with pytest.raises(UsageError, match="elsewhere="):
-        actions.study(run, faces, ActionConfig(sources=("au elsewhere",)))
+def test_a_network_learns_aus_from_the_very_faces_that_taught_it_emotions(names, codes):
+    same, run = names
+    plan = au_nets.on_same_faces(run, same, seed=0)
+    parts = splits.parts(same)
+    for part in (parts.train, parts.val):
+        assert set(plan.rows[plan.roles == part.role]) == set(part.table["row"])
+    assert not np.isin(plan.rows[np.isin(plan.roles, ["train", "val"])], parts.test.table["row"]).any()
+    assert (plan.n_epochs, plan.batch_size) == (SETTINGS.n_epochs, SETTINGS.batch_size)
+    how = dataclasses.replace(HOW, sources=("emotion", "untrained", "au same"))
+    made = actions.study(run, codes, how, same=same)
+    auc = actions.per_au(made, "au same", np.random.default_rng(0))["auc"]
+    assert auc["AU01"] > 0.9  # a bar that anybody can see
+    assert f"the very faces that taught the emotions ({len(parts.train)} of" in actions.fairness(run, how)
+    assert "at a disadvantage" in actions.fairness(run, HOW)
+    with pytest.raises(UsageError, match="same="):
+        actions.study(run, codes, how)
+    with pytest.raises(DataError, match="was not trained on these faces"):
+        actions.study(run, codes, how, same=codes)
 
 
-def test_a_network_is_never_judged_on_people_it_has_seen(home):
-    faces = stored("synthetic-folder-codes")
+def test_the_rig_knows_the_codes_that_a_layout_leaves_out(names):
+    faces = names[0].select(np.arange(3))
+    bare = dataclasses.replace(faces, table=faces.table.drop(columns=list(AUS)))
+    sides = {f"{au}_{side}": 0.0 for au in labels.DRAWN_AUS for side in ("left", "right")}
+    truth = pd.DataFrame({"image": ["2", "1", "0"], **sides})
+    truth["AU12_left"], truth["AU12_right"] = [4.6, 0.2, 0.4], [1.0, 1.4, 0.3]
+    assert actions.with_codes(bare) is None  # the native tree is gone
+    file = paths.drawn("folder-names") / "truth.parquet"
+    file.parent.mkdir(parents=True)
+    truth.to_parquet(file)
+    coded = actions.with_codes(bare)
+    assert coded.table["AU12"].tolist() == [0, 1, 5]  # the stronger side; less than half an A is absent
+    assert labels.au_present(coded.table).sum() == 2
+    assert actions.with_codes(dataclasses.replace(bare, synthetic=False)) is None
+    truth[1:].to_parquet(file)
+    with pytest.raises(DataError, match=r"speaks of other faces.*ferlib corpus make folder-names"):
+        actions.with_codes(bare)
+
+
+def test_a_network_is_never_judged_on_people_it_has_seen(codes):
+    faces = codes
     nets = {f: training.ensure(SETTINGS.__class__(**{**vars(SETTINGS), "fold": f}), faces) for f in (0, 1)}
     with pytest.raises(LeakError, match="fold -> run"):
         actions.study(nets[0], faces, HOW)
@@ -247,8 +301,8 @@ def test_a_network_is_never_judged_on_people_it_has_seen(home):
     assert [run.key for run in networks] == [nets[0].key, nets[1].key]
 
 
-def test_the_body_before_training_is_the_same_network_with_other_weights(home):
-    run = training.ensure(SETTINGS, stored("synthetic-folder-names"))
+def test_the_body_before_training_is_the_same_network_with_other_weights(names):
+    run = names[1]
     blank, trained = runs.untrained(run, seed=0), runs.find(run.key).model()
     assert [p.shape for p in blank.parameters()] == [p.shape for p in trained.parameters()]
     assert blank.normalise.mean == trained.normalise.mean

@@ -16,10 +16,10 @@ from ferlib.plots.common import plt as plt  # the style is theirs
 __all__ = ["au_table", "leak_ladder", "source_ladder"]
 
 SOURCE_COLOURS = {"emotion": BLUE, "names": AMBER, "untrained": QUIET, "hog": PINK, "au": GREEN,
-                  "au elsewhere": SKY}  # fmt: skip
+                  "au same": SKY}  # fmt: skip
 SOURCE_NAMES = {
     "emotion": "emotion features", "names": "emotion names alone", "untrained": "untrained network",
-    "hog": "HOG", "au": "trained on AUs here", "au elsewhere": "trained on AUs elsewhere",
+    "hog": "HOG", "au": "trained on AUs here", "au same": "trained on AUs, same faces",
 }  # fmt: skip
 
 
@@ -76,34 +76,37 @@ def au_table(
 
 
 @styled
-def source_ladder(summary: pd.DataFrame) -> Axes:
+def source_ladder(summaries: Mapping[str, pd.DataFrame]) -> np.ndarray:
     """Mean AUC over Action Units of each source of features, with its interval; a line at guessing.
 
-    summary : index of sources, columns ``value low high``; rows without an interval are left out.
+    summaries : title -> index of sources, columns ``value low high``; rows without an interval are left out.
+    Returns (panels,) Axes.
     """
-    shown = summary[summary["low"].notna()]
-    _, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.5 * len(shown)))
+    most = max(table["low"].notna().sum() for table in summaries.values())
+    size = (WIDTH, 1.5 + 0.5 * most)
+    _, axes = plt.subplots(1, len(summaries), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], summaries.items(), strict=True):
+        _one_ladder(ax, table[table["low"].notna()].astype({"low": float, "high": float}), title)
+    axes[0, 0].legend(loc="lower right", fontsize=8)
+    axes[0, 0].figure.supxlabel(
+        "mean area under the ROC curve over AUs, 95 % interval over people", fontsize=10
+    )
+    return axes[0]
+
+
+def _one_ladder(ax: Axes, shown: pd.DataFrame, title: str) -> None:
     y = np.arange(len(shown))[::-1]
     colours = [SOURCE_COLOURS.get(str(source), INK) for source in shown.index]
     ax.axvline(0.5, color=ORANGE, linestyle="--", linewidth=1.2, label="guessing")
-    ax.hlines(
-        y, shown["low"].astype(float), shown["high"].astype(float), color=colours, linewidth=3, alpha=0.55
-    )
+    ax.hlines(y, shown["low"], shown["high"], color=colours, linewidth=3, alpha=0.55)
     ax.scatter(shown["value"].astype(float), y, color=colours, s=55, zorder=3)
     for place, value in zip(y, shown["value"], strict=True):
         ax.annotate(
-            f"{value:.3f}", (value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9.5
+            f"{value:.3f}", (value, place), (0, 8), textcoords="offset points", ha="center", fontsize=9
         )
     names = [SOURCE_NAMES.get(str(source), str(source)) for source in shown.index]
-    ax.set(
-        yticks=y,
-        yticklabels=names,
-        ylim=(-0.6, len(shown) - 0.3),
-        xlabel="mean area under the ROC curve over AUs",
-    )
+    ax.set(yticks=y, yticklabels=names, ylim=(-0.6, len(shown) - 0.3), title=title)
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right")
-    return ax
 
 
 @styled
@@ -123,7 +126,7 @@ def leak_ladder(table: pd.DataFrame) -> np.ndarray:
         )
     left.plot(table["clean"], y, "o", color=BLUE, markersize=8, label="clean")
     left.plot(table["leaky"], y, "X", color=ORANGE, markersize=8, label="with the leak")
-    names = [textwrap.fill(str(leak), 14) for leak in table.index]
+    names = [textwrap.fill(str(leak), 16) for leak in table.index]
     left.set(yticks=y, yticklabels=names, ylim=(-0.6, len(table) - 0.4), title="Accuracy")
     left.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.axvline(0, color=INK, linewidth=1.2)

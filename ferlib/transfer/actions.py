@@ -1,8 +1,9 @@
 """Action Units from emotion features: has a network that learned to name emotions learned AUs on the way?
 
-The same heads read five sources: the frozen emotion network's last hidden layer, its answers alone ("names"),
-the same network untrained, histograms of oriented gradients (HOG), and the same network trained on AUs.  Folds
-share no person, and no face is tested whose person the emotion network has seen.
+The same heads read several sources: the frozen emotion network's last hidden layer, its answers alone ("names"),
+the same network untrained, histograms of oriented gradients (HOG), and the same network trained on AUs, of each
+fold's faces or of those that taught it emotions.  Folds share no person, and no face is tested whose person the
+emotion network has seen.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ from ferlib.config import DataError, UsageError
 from ferlib.datasets import FaceSet
 from ferlib.datasets.base import resized
 from ferlib.runs import Run, untrained
-from ferlib.transfer import settings
-from ferlib.transfer.au_nets import NetPlan
+from ferlib.transfer import au_nets, settings
+from ferlib.transfer.au_nets import NetPlan, with_codes
 from ferlib.transfer.au_scores import Answers, Truth
-from ferlib.transfer.au_study import SOURCES, ActionConfig, Study, comparison, estimates, per_au, summary
+from ferlib.transfer.au_study import (
+    SOURCES,
+    ActionConfig,
+    Study,
+    comparison,
+    estimates,
+    per_au,
+    shown,
+    summary,
+)
 
-__all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "per_au", "study", "summary"]
+__all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "fairness", "per_au", "shown", "study",
+           "summary", "with_codes"]  # fmt: skip
 
 MODULES = ("features", "heads", "models", "augment", "batches", "splits", "labels", "runs",
            "transfer.actions", "transfer.au_nets")  # fmt: skip
@@ -38,34 +49,31 @@ def study(
     how: ActionConfig | None = None,
     n_jobs: int = 1,
     scheduler: str = "",
-    elsewhere: FaceSet | None = None,
+    same: FaceSet | None = None,
 ) -> Study:
     """Fit the heads of every source in every fold and let them answer on its test faces; found again later.
 
     run : a network of another corpus, or fold -> the networks of this corpus's own person folds.
     faces : AU-coded, with known people; all frames train, the one that was coded of each sequence is judged.
-    elsewhere : another AU-coded corpus, on which a network may learn AUs from more faces than a fold has; adds
-        the source "au elsewhere".
+    same : the faces that taught the network emotions, with AU codes, for the source "au same".
 
     Raises ``LeakError`` where a network has seen a person it would be tested on.
     """
     how = how or ActionConfig()
-    if elsewhere is not None and "au elsewhere" not in how.sources:
-        how = dataclasses.replace(how, sources=(*how.sources, "au elsewhere"))
     faces = coded(faces)
     first = run if isinstance(run, Run) else next(iter(run.values()))
     size = first.record["network"]["settings"]["size"]
     faces = dataclasses.replace(faces, images=resized(faces.images, size))
-    others = _others(elsewhere, faces, size) if "au elsewhere" in how.sources else None
     roles, runs = divided(run, faces, how)
-    key = config.digest(how, [r.key for r in runs], others.digest if others else "", features.content_digest(faces),
+    codes = same.table[labels.au_columns(same.table)].to_json() if same else ""
+    key = config.digest(how, [r.key for r in runs], codes, features.content_digest(faces),
                         [hashlib.sha256("".join(r).encode()).hexdigest() for r in roles.astype(str)],
                         faces.table[labels.au_columns(faces.table)].to_json(),
                         config.code_digest(MODULES), length=16)  # fmt: skip
     place = paths.transfer() / f"actions-{faces.corpus}-{key}.npz"
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
-        read = _features(faces, others, roles, runs, how, (n_jobs, scheduler))
+        read = _features(faces, same, roles, runs, how, (n_jobs, scheduler))
         made = answered(read, faces, roles, how, (n_jobs, scheduler))
         flat = {f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()}
         paths.write_open(place, lambda file: np.savez(file, **flat))
@@ -168,56 +176,41 @@ def answered(
     return made
 
 
-def _features(faces, others, roles, runs, how, machine) -> dict[str, list[np.ndarray]]:
+def _features(faces, same, roles, runs, how, machine: tuple[int, str]) -> dict[str, list[np.ndarray]]:
     """Source -> the features (N, D) that each fold's head reads."""
+    plans = _plans(faces, same, roles, runs, how)
+    jobs.run(NetPlan.make, [plan for of in plans.values() for plan in of], *machine, what="networks on AUs")
     made: dict[str, list[np.ndarray]] = {}
     for source in how.sources:
         if source == "emotion":
-            made[source] = [features.of(run, faces, how.layer) for run in runs]
+            folds = [features.of(run, faces, how.layer) for run in runs]
         elif source == "names":
-            made[source] = [features.logits(run, faces, how.layer) for run in runs]
+            folds = [features.logits(run, faces, how.layer) for run in runs]
         elif source == "hog":
-            made[source] = [hog(faces.images)] * len(runs)
+            folds = [hog(faces.images)]
         elif source == "untrained":
-            made[source] = [_before_training(runs[0], faces, how)] * len(runs)
+            folds = [features.hidden_of(untrained(runs[0], how.seed), faces.images, how.layer)]
         else:
-            own = source == "au"
-            plans = [
-                _plan(run, faces, faces if own else others, role, how)
-                for run, role in (zip(runs, roles, strict=True) if own else [(runs[0], _val_of(others))])
-            ]
-            done = jobs.run(NetPlan.features, plans, *machine)
-            made[source] = done if own else done * len(runs)
+            folds = [features.hidden_of(plan.net(), faces.images, how.layer) for plan in plans[source]]
+        made[source] = folds if len(folds) == len(roles) else folds * len(roles)
     return made
 
 
-def _before_training(run: Run, faces: FaceSet, how: ActionConfig) -> np.ndarray:
-    return features.hidden_of(untrained(run, how.seed), faces.images, how.layer)
-
-
-def _plan(run: Run, faces: FaceSet, learned: FaceSet, roles: np.ndarray, how: ActionConfig) -> NetPlan:
-    """The body of ``run`` on the Action Units of ``learned``, for features of ``faces``."""
-    rows = learned.table["row"].to_numpy()
-    return NetPlan(run.key, faces.images, learned.images, labels.au_present(learned.table), roles, rows,
-                   how.layer, how.au_epochs, how.au_batch, how.seed)  # fmt: skip
-
-
-def _others(elsewhere: FaceSet | None, faces: FaceSet, size: int) -> FaceSet:
-    """The faces of the other corpus at the network's size."""
-    if elsewhere is None:
-        raise UsageError('The source "au elsewhere" needs elsewhere=, the faces of another corpus')
-    if elsewhere.digest == faces.digest:
-        raise splits.LeakError(
-            f"elsewhere is {faces.corpus} itself, whose people are judged; give another corpus"
-        )
-    others = coded(elsewhere)
-    return dataclasses.replace(others, images=resized(others.images, size))
-
-
-def _val_of(others: FaceSet) -> np.ndarray:
-    """(N,) roles in the other corpus: a tenth of its people are val, and none are needed for test."""
-    chosen = splits.parts(others, "person-folds", 0, target="au").val.table["row"]
-    return np.where(others.table["row"].isin(chosen), "val", "train")
+def _plans(faces, same, roles, runs, how) -> dict[str, list[NetPlan]]:
+    """Source -> the networks that learn Action Units for it: one a fold, or one on the same faces."""
+    plans = {}
+    if "au" in how.sources:
+        plans["au"] = [
+            au_nets.on_fold(run, faces, role, how.au_epochs, how.au_batch, how.seed)
+            for run, role in zip(runs, roles, strict=True)
+        ]
+    if "au same" in how.sources:
+        if same is None:
+            raise UsageError(
+                'The source "au same" needs same=, the faces that taught the network, with AU codes'
+            )
+        plans["au same"] = [au_nets.on_same_faces(run, same, how.seed) for run in dict.fromkeys(runs)]
+    return plans
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +237,8 @@ def _read_fold(work: _Work) -> dict[str, np.ndarray]:
         for ending, figure in {"f1": "f1", "right": "accuracy"}.items():
             made[f"{name}_{ending}"] = made[name] >= heads.best_thresholds(chosen, work.present[val], figure)
     graded = heads.fit(x[train], work.level[train], x[val], work.level[val], "level", work.how.penalty)
-    return made | {"level": graded["joint"].predict(x[test])}
+    level = graded["joint"].predict(x[test])
+    return made | {"level": level, "graded": np.where(made["joint_right"], np.maximum(level.round(), 1), 0)}
 
 
 def _shortened(x: np.ndarray, train: np.ndarray, most: int) -> np.ndarray:
@@ -287,3 +281,17 @@ def _who_learned(faces: FaceSet, runs: list[Run]) -> str:
     trained_on = runs[0].record["corpus"]["name"]
     own = ", in folds of its own," if trained_on == faces.corpus else ""
     return f"The emotion network learned on {trained_on}{own} and has seen none of the people judged. "
+
+
+def fairness(run: Run, how: ActionConfig) -> str:
+    """What the networks that learned AUs had to learn from, beside what the emotion network ``run`` had."""
+    n, corpus = sum(run.record["counts"]["train"].values()), run.record["corpus"]["name"]
+    if "au same" in how.sources:
+        return (
+            f"That network learned from the very faces that taught the emotions ({n:,} of {corpus}), as often as "
+            "they were shown there and by the same recipe; only the labels differ. The rig knows them."
+        )
+    return (
+        f"That network is at a disadvantage: it learned from the train people of one fold alone, the emotion "
+        f"network from {n:,} faces of {corpus}, of which no Action Units are known."
+    )

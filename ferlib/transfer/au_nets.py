@@ -1,16 +1,22 @@
-"""A network for comparison: the emotion network's body, trained on Action Units directly."""
+"""Networks for comparison: the emotion network's body, trained on Action Units directly."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
-from ferlib import augment, batches, config, devices, features, heads, paths, runs
+from ferlib import augment, batches, config, devices, features, heads, labels, paths, runs, splits
+from ferlib.config import DataError
+from ferlib.datasets import FaceSet
+from ferlib.datasets.base import resized
 from ferlib.recipes import RECIPES, lr_factor, optimiser_of
+from ferlib.runs import Run
 
 MODULES = (
     "augment",
@@ -29,41 +35,101 @@ MODULES = (
 class NetPlan:
     """One network to be trained on Action Units: the body of run ``key``, on the faces whose role is train.
 
-    shown : (M, H, W) uint8 faces of which features are wanted, of the size that the network takes.
-    images : (N, H, W) uint8.  present : (N, U), NaN where not coded.  roles : (N,).  rows : (N,) of the store.
+    images : (N, H, W) uint8, of the size that the network takes.  present : (N, U), NaN where not coded.
+    roles : (N,), ``train``, ``val`` or another.  rows : (N,) of the store.
     """
 
     key: str
-    shown: np.ndarray
     images: np.ndarray
     present: np.ndarray
     roles: np.ndarray
     rows: np.ndarray
-    layer: str
     n_epochs: int
     batch_size: int
     seed: int
 
-    def features(self) -> np.ndarray:
-        """(M, D) float32 of the shown faces from the epoch with the lowest loss on val; kept in the home."""
+    def blank(self) -> nn.Module:
+        """The body with fresh weights and an output for each Action Unit."""
+        return runs.untrained(runs.find(self.key), self.seed, self.present.shape[1])
+
+    def net(self) -> nn.Module:
+        """The network after the epoch with the lowest loss on val: found in the home, or trained."""
+        from safetensors.torch import load_file, save_file
+
         seen = hashlib.sha256()
-        for array in (self.shown, self.images, self.present, self.roles.astype("S5"), self.rows):
+        for array in (self.images, self.present, self.roles.astype("S5"), self.rows):
             seen.update(np.ascontiguousarray(array).tobytes())
-        made_of = config.digest(self.key, seen.hexdigest(), self.layer, self.n_epochs, self.batch_size, self.seed,
+        made_of = config.digest(self.key, seen.hexdigest(), self.n_epochs, self.batch_size, self.seed,
                                 config.code_digest(MODULES), length=16)  # fmt: skip
-        place = paths.transfer() / f"au-network-{made_of}.npy"
+        place = paths.transfer() / f"au-network-{made_of}.safetensors"
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            made = features.hidden_of(trained(self), self.shown, self.layer)
-            paths.write_open(place, lambda file: np.save(file, made))
-        return np.load(place)
+            state = {name: tensor.contiguous() for name, tensor in trained(self).state_dict().items()}
+            paths.write_whole(place, lambda file: save_file(state, file))
+        net = self.blank()
+        net.load_state_dict(load_file(place))
+        return net.eval()
+
+    def make(self) -> None:
+        """Train the network, unless it is there."""
+        self.net()
+
+
+def on_fold(
+    run: Run, faces: FaceSet, roles: np.ndarray, n_epochs: int, batch_size: int, seed: int
+) -> NetPlan:
+    """The body of ``run`` on the faces whose role in one fold is train.  roles : (N,) ``train``, ``val`` or another."""
+    images = resized(faces.images, run.record["network"]["settings"]["size"])
+    return NetPlan(run.key, images, labels.au_present(faces.table), roles, faces.table["row"].to_numpy(),
+                   n_epochs, batch_size, seed)  # fmt: skip
+
+
+def on_same_faces(run: Run, faces: FaceSet, seed: int) -> NetPlan:
+    """The body of ``run`` on the very faces that taught it emotions, as often as it saw them, for their AUs.
+
+    faces : the corpus that ``run`` was trained on, with AU codes; see :func:`with_codes`.
+    Raises ``DataError`` where its train and val parts are not those of ``run``.
+    """
+    told = run.record
+    parts = splits.parts(faces, told["protocol"], told["fold"])
+    if told["parts_digest"] != parts.digest:
+        raise DataError(f"{run.key} was not trained on these faces of {faces.corpus}; train it anew")
+    rows = faces.table["row"]
+    roles = np.where(
+        rows.isin(parts.train.table["row"]), "train", np.where(rows.isin(parts.val.table["row"]), "val", "")
+    )
+    return on_fold(run, faces, roles, told["config"]["n_epochs"], told["config"]["batch_size"], seed)
+
+
+def with_codes(faces: FaceSet) -> FaceSet | None:
+    """Faces of a drawn corpus with the AU codes that its layout leaves out and the rig knows.
+
+    A code is the level of the stronger side, rounded; what is weaker than half an A is absent.
+    None for photographs, and where the native tree with its truth is not in the home.  Raises ``DataError``
+    where the truth speaks of other faces.
+    """
+    plain = faces.corpus.removeprefix(labels.DRAWN_PREFIX)
+    file = paths.drawn(plain) / "truth.parquet"
+    if not faces.synthetic or not file.is_file():
+        return None
+    truth = pd.read_parquet(file)
+    key = "image" if "image" in truth else "row"
+    if not faces.table[key].isin(truth[key]).all():
+        raise DataError(f"{file} speaks of other faces. Draw them again:  ferlib corpus make {plain}")
+    own = truth.set_index(key).loc[faces.table[key]]
+    sides = [[f"{au}_{side}" for side in ("left", "right")] for au in labels.DRAWN_AUS]
+    levels = {
+        au: own[pair].max(axis=1).round().to_numpy(np.float32)
+        for au, pair in zip(labels.DRAWN_AUS, sides, strict=True)
+    }
+    return dataclasses.replace(faces, table=faces.table.assign(**levels))
 
 
 def trained(plan: NetPlan) -> nn.Module:
     """The body of the emotion network, trained on AUs by its own recipe; the epoch of the lowest val loss."""
-    run = runs.find(plan.key)
-    recipe, settings = RECIPES[run.config["recipe"]], run.config
-    net = runs.untrained(run, plan.seed, plan.present.shape[1]).to(memory_format=torch.channels_last)
+    settings = runs.find(plan.key).config
+    recipe = RECIPES[settings["recipe"]]
+    net = plan.blank().to(memory_format=torch.channels_last)
     train, val = (np.flatnonzero(plan.roles == role) for role in ("train", "val"))
     faces = batches.as_tensor(np.ascontiguousarray(plan.images))[:, None]  # (N, 1, H, W) uint8
     wanted = torch.from_numpy(plan.present.astype(np.float32))

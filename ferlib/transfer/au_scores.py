@@ -53,7 +53,9 @@ class Answers:
     """What heads say of the same faces, each (N, U).
 
     single, joint : probability of presence.  ``_f1`` and ``_right`` : bool, what is called present by the
-    thresholds with the highest F1 and accuracy on val.  level : in [0, 5], by the joint head.
+    thresholds with the highest F1 and accuracy on val.  level : in [0, 5], by the joint head, which aims at the
+    smallest squared error.  graded : the level that is named: 0 where ``joint_right`` calls the AU absent, else
+    ``level`` rounded, at least 1.
     """
 
     single: np.ndarray
@@ -63,6 +65,7 @@ class Answers:
     single_right: np.ndarray
     joint_right: np.ndarray
     level: np.ndarray
+    graded: np.ndarray
 
 
 def draw_people(n_people: int, rng: np.random.Generator) -> np.ndarray:

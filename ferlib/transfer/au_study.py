@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,7 @@ SOURCES: dict[str, str] = {
     "untrained": "last hidden layer of the same network before training",
     "hog": "histograms of oriented gradients",
     "au": "last hidden layer of the same network trained on the Action Units of each fold's train people",
-    "au elsewhere": "last hidden layer of the same network trained on the Action Units of another corpus",
+    "au same": "last hidden layer of the same network trained on the Action Units of the faces that taught it emotions",
 }
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 
@@ -34,7 +35,7 @@ class ActionConfig:
     n_directions : longer features are projected on so many principal directions of the training faces.
     least_people : an AU that fewer people show, or fewer lack, is shown as too few and not averaged over.
     au_epochs, au_batch : of the network trained on AUs, which has few faces and so takes small batches.
-    sources : what the heads read; "au elsewhere" needs the faces of that other corpus.
+    sources : what the heads read; "au same" needs AU codes of the faces that taught the emotion network.
     """
 
     n_folds: int = 5
@@ -130,6 +131,29 @@ def per_au(found: Study, source: str, rng: np.random.Generator) -> pd.DataFrame:
     return table
 
 
+def shown(table: pd.DataFrame, reported: Mapping[str, float]) -> pd.DataFrame:
+    """The rows of :func:`per_au` as a reader wants to see them, beside AUCs that others reported."""
+
+    def with_interval(name: str) -> pd.Series:
+        ends = table[[name, f"{name}_low", f"{name}_high"]].astype(float)
+        return ends.apply(
+            lambda row: "{:.2f} [{:.2f}, {:.2f}]".format(*row) if row.notna().all() else "", axis=1
+        )
+
+    made = {
+        "faces": table["positives"].astype(str) + " of " + table["n"].astype(str),
+        "people": table["people"].astype(str) + np.where(table["too_few"], ", too few", ""),
+        "AUC": with_interval("auc"),
+        "reported": [f"{reported[au]:.3f}" if au in reported else "" for au in table.index],
+        "F1": with_interval("f1"),
+        "right": table["accuracy"].map("{:.1%}".format),
+        "always absent": table["absent_accuracy"].map("{:.1%}".format),
+        "MSE": table["mse"].map("{:.2f}".format),
+        "MSE of absent": table["absent_mse"].map("{:.2f}".format),
+    }
+    return pd.DataFrame(made).set_index(pd.Index([f"AU {int(au[2:])}" for au in table.index]))
+
+
 def estimates(found: Study, source: str, rng: np.random.Generator) -> dict[str, Estimate]:
     """Figures over all AUs, with intervals over people.
 
@@ -152,9 +176,10 @@ def estimates(found: Study, source: str, rng: np.random.Generator) -> dict[str, 
     for name, called in {"": answer.single_right, "joint_": answer.joint_right, "absent_": nothing}.items():
         counted = au_scores.outcomes(called, truth).sum(axis=1)
         draws[f"au_{name}accuracy"] = au_scores.accuracy(au_scores.times_of(times, counted))
-    for name, level in {"": answer.level, "absent_": np.zeros_like(answer.level)}.items():
-        sums = au_scores.level_errors(level, truth)
-        draws[f"au_{name}level_accuracy"] = au_scores.ratio(sums["right"], sums["n"], times)
+    absent = np.zeros_like(answer.level)
+    for name, level, graded in (("", answer.level, answer.graded), ("absent_", absent, absent)):
+        sums, right = au_scores.level_errors(level, truth), au_scores.level_errors(graded, truth)["right"]
+        draws[f"au_{name}level_accuracy"] = au_scores.ratio(right, sums["n"], times)
         draws[f"au_{name}mse"] = au_scores.ratio(sums["squared"], sums["n"], times)
     return {name: au_scores.estimate(draw, truth.n_people) for name, draw in draws.items()}
 

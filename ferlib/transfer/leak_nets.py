@@ -49,7 +49,10 @@ class Lab:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """One network, and the sets that are predicted after every epoch, whoever is in them."""
+    """One network, and the sets that it predicts, whoever is in them.
+
+    Where ``val`` is among them, all are predicted after every epoch, to choose from; else after the last alone.
+    """
 
     train: FaceSet
     watched: Mapping[str, FaceSet]
@@ -79,7 +82,7 @@ class Training:
 
 
 def unguarded(training: Training) -> Path:
-    """Train on whatever is given and predict the watched sets after every epoch.  UNSAFE: sees test faces.
+    """Train on whatever is given and predict the watched sets.  UNSAFE: sees test faces.
 
     Returns the file of probabilities, (E, N, K) float32 for each watched set; found again where it is there.
     """
@@ -103,12 +106,14 @@ def _traced(training: Training) -> dict[str, np.ndarray]:
         traces: dict[str, list[np.ndarray]] = {name: [] for name in training.watched}
         for epoch in range(lab.n_epochs):
             net.epoch(epoch, tqdm(disable=True))
+            if "val" not in training.watched and epoch + 1 < lab.n_epochs:
+                continue
             for name, faces in training.watched.items():
                 traces[name].append(learner.predict(net.evaluated, faces.images))
     return {name: np.stack(trace) for name, trace in traces.items()}
 
 
 def read(training: Training) -> dict[str, np.ndarray]:
-    """What :func:`unguarded` kept: watched set -> (E, N, K) probabilities."""
+    """What :func:`unguarded` kept: watched set -> (E, N, K) probabilities of every epoch, or of the last."""
     with np.load(training.place) as kept:
         return {name: kept[name] for name in training.watched}

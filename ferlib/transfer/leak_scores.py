@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ferlib.labels import DRAWN_PREFIX
 from ferlib.metrics import N_RESAMPLES, Estimate
 
 LEAKS: dict[str, str] = {
@@ -84,12 +85,12 @@ def _estimate(draws: np.ndarray, n: int, unit: str) -> Estimate:
 
 
 def table(findings: list[Finding]) -> pd.DataFrame:
-    """One row a leak: ``what corpus clean leaky value low high n units unit planted runs sd_over_runs``.
+    """One row a leak and corpus: ``what corpus clean leaky value low high n units unit planted runs sd_over_runs``.
 
     ``value`` is leaky minus clean with its interval.
     """
     rows = {
-        f.leak: {"what": LEAKS[f.leak], "corpus": f.corpus, "clean": f.clean.value, "clean_low": f.clean.low,
+        named(f): {"what": LEAKS[f.leak], "corpus": f.corpus, "clean": f.clean.value, "clean_low": f.clean.low,
                  "clean_high": f.clean.high, "leaky": f.leaky.value, "leaky_low": f.leaky.low,
                  "leaky_high": f.leaky.high, "value": f.difference.value, "low": f.difference.low,
                  "high": f.difference.high, "n": f.n, "units": f.difference.n, "unit": f.difference.unit,
@@ -98,6 +99,11 @@ def table(findings: list[Finding]) -> pd.DataFrame:
         for f in findings
     }  # fmt: skip
     return pd.DataFrame(rows).T.infer_objects()
+
+
+def named(finding: Finding) -> str:
+    """``folds by image, ckplus``."""
+    return f"{finding.leak}, {finding.corpus.removeprefix(DRAWN_PREFIX)}"
 
 
 def verdict(row: pd.Series) -> str:
@@ -128,11 +134,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def planted_sentence(findings: list[Finding]) -> str:
     """Which of the leaks were put into a corpus for the purpose, in words."""
-    planted = [
-        f"\N{LEFT DOUBLE QUOTATION MARK}{f.leak}\N{RIGHT DOUBLE QUOTATION MARK}"
-        for f in findings
-        if f.planted
-    ]
+    names = dict.fromkeys(f.leak for f in findings if f.planted)
+    planted = [f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}" for name in names]
     if not planted:
         return "None of these leaks was planted: the corpora brought them along."
     return f"Made for this page, because the corpus does not bring them along: {' and '.join(planted)}."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from ferlib.transfer.leak_scores import (
     Finding,
     best_epoch,
     finding,
+    named,
     planted_sentence,
     right_at,
     shown,
@@ -36,10 +37,21 @@ from ferlib.transfer.leak_scores import (
     verdict,
 )
 
-__all__ = ["LEAKS", "Finding", "Lab", "Training", "laboratory", "planted_sentence", "refusals", "shown", "table",
-           "unguarded", "verdict"]  # fmt: skip
+__all__ = ["LEAKS", "Finding", "Lab", "Training", "laboratory", "named", "planted_sentence", "refusals", "shown",
+           "table", "unguarded", "verdict"]  # fmt: skip
 
 # ----------------------------------------------------------------------------------------------- the leaks
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Clean and leaky trainings of one leak, and the epoch that each of the two protocols takes."""
+
+    leak: str
+    clean: list[Training]
+    leaky: list[Training]
+    epochs: tuple[Callable[[Training], int], Callable[[Training], int]]
+    planted: bool = False
 
 
 def laboratory(
@@ -51,22 +63,28 @@ def laboratory(
     such as CK+.
     """
     lab = lab or Lab()
-    split, people = _small(split, lab), _small(people, lab)
-    by_person, by_image = person_folds(people, lab), image_folds(people, lab)
-    base, copied, planted = with_copies(split, lab)
-    divided, multiplied = multiplied_then_divided(split, lab)
-    everything = [*by_person, *by_image, *base, *copied, *divided, *multiplied]
-    missing = [training for training in everything if not training.place.is_file()]
-    if missing:
-        jobs.run(unguarded, missing, n_jobs, scheduler, "networks with leaks")
-    rng = partial(np.random.default_rng, 0)
-    on_val, on_test = chosen_on("val"), chosen_on("test")
+    pairs = [*pairs_of(_small(people, lab), lab), *pairs_of(_small(split, lab), lab)]
+    trainings = {t.place: t for pair in pairs for t in (*pair.clean, *pair.leaky)}
+    missing = [training for place, training in trainings.items() if not place.is_file()]
+    jobs.run(unguarded, missing, n_jobs, scheduler, "networks with leaks")
+    return [compared(pair, np.random.default_rng(0)) for pair in pairs]
+
+
+def pairs_of(faces: FaceSet, lab: Lab) -> list[Pair]:
+    """The leaks that ``faces`` allow: folds need people.  Choosing on the one fold or split tested is one leak."""
+    clean, copied, planted = with_copies(faces, lab)
+    of_fold = faces.subjects is not None
+    by_image = [Pair("folds by image", clean, image_folds(faces, lab), (last, last))] if of_fold else []
     return [
-        compared("epoch on test", base, base, (on_val, on_test), rng()),
-        compared("epoch on fold", by_person, by_person, (on_val, on_test), rng()),
-        compared("folds by image", by_person, by_image, (last, last), rng()),
-        compared("copies across splits", base, copied, (last, last), rng(), planted),
-        compared("augmented, then split", divided, multiplied, (last, last), rng(), True),
+        Pair(
+            "epoch on fold" if of_fold else "epoch on test",
+            clean,
+            clean,
+            (chosen_on("val"), chosen_on("test")),
+        ),
+        *by_image,
+        Pair("copies across splits", clean, copied, (last, last), planted),
+        Pair("augmented, then split", *multiplied_then_divided(faces, lab), (last, last), True),
     ]
 
 
@@ -75,11 +93,12 @@ def _small(faces: FaceSet, lab: Lab) -> FaceSet:
     return dataclasses.replace(faces, images=resized(faces.images, lab.size))
 
 
-def person_folds(faces: FaceSet, lab: Lab) -> list[Training]:
-    """One training a fold of the clean protocol; val and test hold people of their own."""
+def rounds(faces: FaceSet, lab: Lab) -> list[tuple[int, splits.Parts]]:
+    """Seed and parts of each clean training: one a fold of people, or one a seed where there are splits."""
+    if faces.subjects is None:
+        return [(seed, splits.parts(faces)) for seed in lab.seeds]
     n_folds = splits.parts(faces, "person-folds").n_folds
-    made = [splits.parts(faces, "person-folds", fold) for fold in range(n_folds)]
-    return [Training(p.train, {"val": p.val, "test": p.test}, lab, lab.seeds[0]) for p in made]
+    return [(lab.seeds[0], splits.parts(faces, "person-folds", fold)) for fold in range(n_folds)]
 
 
 def image_folds(faces: FaceSet, lab: Lab) -> list[Training]:
@@ -104,20 +123,20 @@ def with_copies(faces: FaceSet, lab: Lab) -> tuple[list[Training], list[Training
 
     The corpus's own copies are taken where it is marked to have them, else copies are planted.
     """
-    parts = splits.parts(faces)
-    own = _own_copies(faces, parts)
-    pool = parts.train.select(~np.isin(parts.train.table["row"], own.table["row"]))
-    clean, leaky = [], []
-    for seed in lab.seeds:
+    clean, leaky, planted = [], [], True
+    for seed, parts in rounds(faces, lab):
         rng = np.random.default_rng(seed)
-        train = pool.select(rng.permutation(len(pool))[: lab.n_train])
+        own = _own_copies(faces, parts)
+        pool = parts.train.select(~np.isin(parts.train.table["row"], own.table["row"]))
+        most = lab.n_train if faces.subjects is None else len(pool)
+        train = pool.select(rng.permutation(len(pool))[:most])
         copies = own if len(own) else _planted(parts.test, lab.copied_share, rng)
         copies = copies.select(np.arange(len(copies))[: len(train) // 2])
-        watched = {"val": parts.val, "test": parts.test}
-        clean.append(Training(train, watched, lab, seed))
         kept = train.select(np.arange(len(train) - len(copies)))
-        leaky.append(Training(joined(kept, copies), watched, lab, seed))
-    return clean, leaky, len(own) == 0
+        clean.append(Training(train, {"val": parts.val, "test": parts.test}, lab, seed))
+        leaky.append(Training(joined(kept, copies), {"test": parts.test}, lab, seed))
+        planted = planted and len(own) == 0
+    return clean, leaky, planted
 
 
 def _own_copies(faces: FaceSet, parts: splits.Parts) -> FaceSet:
@@ -189,29 +208,23 @@ def chosen_on(name: str) -> Callable[[Training], int]:
 
 def last(training: Training) -> int:
     """The last epoch: nothing is chosen."""
-    return training.lab.n_epochs - 1
+    return -1
 
 
-def compared(
-    leak: str,
-    clean: list[Training],
-    leaky: list[Training],
-    epochs: tuple[Callable[[Training], int], Callable[[Training], int]],
-    rng: np.random.Generator,
-    planted: bool = False,
-) -> Finding:
+def compared(pair: Pair, rng: np.random.Generator) -> Finding:
     """The same test faces by clean and by leaky networks, each after the epoch that its protocol takes."""
-    answers = _answers(clean, epochs[0]).merge(
-        _answers(leaky, epochs[1]), on=["run", "row"] if _alike(clean, leaky) else "row",
+    answers = _answers(pair.clean, pair.epochs[0]).merge(
+        _answers(pair.leaky, pair.epochs[1]),
+        on=["run", "row"] if _alike(pair.clean, pair.leaky) else "row",
         suffixes=("_clean", "_leaky"),
-    )  # fmt: skip
-    if len(answers) < sum(len(t.watched["test"]) for t in clean):
-        raise DataError(f"{leak}: clean and leaky numbers would be of different faces")
+    )
+    if len(answers) < sum(len(t.watched["test"]) for t in pair.clean):
+        raise DataError(f"{pair.leak}: clean and leaky numbers would be of different faces")
     if "run" not in answers:
         answers["run"] = answers["run_clean"]
-    faces = clean[0].watched["test"]
+    faces = pair.clean[0].watched["test"]
     answers = answers.assign(unit=answers["unit_clean"])
-    return finding(leak, faces.corpus, answers, rng, faces.subjects is not None, planted)
+    return finding(pair.leak, faces.corpus, answers, rng, faces.subjects is not None, pair.planted)
 
 
 def _alike(clean: list[Training], leaky: list[Training]) -> bool:
