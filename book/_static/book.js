@@ -1,7 +1,9 @@
 // What scrolls in itself can be reached and scrolled with the keyboard.
 function reach() {
   for (const box of document.querySelectorAll(".bd-article :is(table, pre, math, figure, details)")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    const wider = box.scrollWidth > box.clientWidth;
+    box.classList.toggle("wider", wider);
+    if (wider) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 }

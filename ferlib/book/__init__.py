@@ -7,7 +7,12 @@ In a chapter: ``chapter = book.open("training", globals())``, then ``chapter.use
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
+
+# jsonschema, which reads notebooks, loads a checker of internationalised addresses where one is installed.  It takes a
+# second in every process of a build, and nothing here has such addresses.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 _HOMES: dict[str, tuple[str, str]] = {
     "open": ("record", "open_chapter"),

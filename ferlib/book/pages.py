@@ -16,7 +16,7 @@ from typing import Any
 import ferlib
 from ferlib.book import api, claims, performance, provenance
 from ferlib.book.chapters import name_of
-from ferlib.book.record import BANNER, left_folder
+from ferlib.book.record import BANNER, glued, left_folder
 
 SKIPPED = ("profiles", "results", ".ipynb_checkpoints", "__pycache__", "_build")
 """What of ``book/`` is no page."""
@@ -153,13 +153,7 @@ def stub(notebook: Path, keys: list[str]) -> dict[str, Any]:
     title = "".join(content["cells"][0]["source"]).splitlines()[0]
     command = f"ferlib book build --only {name_of(notebook)}"
     text = f"{title}\n\nThis chapter was not run in this build. To run it:\n\n```console\n$ {command}\n```\n"
-    mime = "application/papermill.record/text/plain"
-    glued = [
-        {"output_type": "display_data", "data": {mime: repr(NOT_RUN)},
-         "metadata": {"scrapbook": {"mime_prefix": mime.removesuffix("text/plain"), "name": key}}}
-        for key in keys
-    ]  # fmt: skip
     code = {"cell_type": "code", "id": "not-run", "metadata": {"tags": ["remove-cell"]}, "source": "",
-            "execution_count": None, "outputs": glued}  # fmt: skip
+            "execution_count": None, "outputs": [glued(key, NOT_RUN) for key in keys]}  # fmt: skip
     content["cells"] = [_text("stub", text + _ending("", {})), code]
     return content

@@ -304,11 +304,25 @@ def _readable(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
+GLUE = "application/papermill.record/"
+"""What myst-nb calls the type of something that is glued and not shown."""
+
+
+def glued(key: str, text: str) -> dict[str, Any]:
+    """``text`` under ``key`` as an output of a cell, which pages read with ``{glue:text}``.
+
+    Written out here, since ``myst_nb.glue`` does the same and loads Sphinx for it, which takes seconds.
+    """
+    where = {"scrapbook": {"mime_prefix": GLUE, "name": key}}
+    return {"output_type": "display_data", "data": {f"{GLUE}text/plain": repr(text)}, "metadata": where}
+
+
 def _glue(key: str, text: str) -> None:
     if "IPython" in sys.modules:
-        from myst_nb import glue
+        from IPython.display import display
 
-        glue(key, text, display=False)
+        output = glued(key, text)
+        display(output["data"], metadata=output["metadata"], raw=True)
 
 
 def _show(html: str) -> None:

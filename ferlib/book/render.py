@@ -58,8 +58,9 @@ def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
     """
     shutil.rmtree(work, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
+    program = "import ferlib.book; from jupyter_book.cli.main import main; main()"
     command = [
-        sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source),
+        sys.executable, "-c", program, "build", str(source),
         "--config", str(settings), "--path-output", str(work), "-n", "-W", "--keep-going",
     ]  # fmt: skip
     with log.open("wb") as out:
