@@ -91,6 +91,31 @@ def test_chapters_run_side_by_side_and_write_their_results(tmp_path):
     assert "book.record" in result["inputs"]["modules"]
 
 
+def test_a_chapter_runs_under_plain_papermill_too(tmp_path):
+    notebook = str(NOTEBOOKS / "01_small.ipynb")
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        notebook,
+        "out.ipynb",
+        "-k",
+        "python3",
+        "-p",
+        "n_steps",
+        "4",
+    ]
+    env = {**os.environ, "FERLIB_RESULT": str(tmp_path / "result.json")}
+    for _ in range(3):  # nobody watches over this kernel, which may never answer where the machine is busy
+        try:
+            subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=60)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["parameters"]["n_steps"], result["results"][0]["value"]) == (4, 3.0)
+
+
 def test_a_kernel_that_never_answers_is_killed_and_another_one_tried(tmp_path):
     terminal, count = Heard(), tmp_path / "starts"
     silent = (sys.executable, str(NOTEBOOKS / "silent_kernel.py"))

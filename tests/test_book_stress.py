@@ -32,9 +32,45 @@ def build(root, *options, file_limit=None, **env):
     )
 
 
-def test_a_full_disk_ends_in_a_message_spoils_nothing_and_the_next_build_finishes(tmp_path):
+DEAF = """import socket
+whole = socket.socket.connect
+
+def connect(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "localhost", "::1"):
+        open({asked!r}, "a").write(f"{{address}}\\n")
+        raise OSError("the network is off")
+    return whole(self, address)
+
+def getaddrinfo(host, *rest, known=socket.getaddrinfo, **options):
+    if host not in (None, "", "localhost", "127.0.0.1", "::1", socket.gethostname()):
+        open({asked!r}, "a").write(f"{{host}}\\n")
+        raise socket.gaierror("the network is off")
+    return known(host, *rest, **options)
+
+socket.socket.connect, socket.getaddrinfo = connect, getaddrinfo
+"""
+"""A ``sitecustomize`` for every Python of a build: nobody but this machine answers, and who was asked is noted."""
+
+
+def without_network(folder):
+    """Environment of a build without a network, and the file in which it notes whom it asked."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(DEAF.format(asked=str(folder / "asked")))
+    env, asked = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}, folder / "asked"
+    ask = "import urllib.request; urllib.request.urlopen('http://nobody.invalid')"
+    tried = subprocess.run(
+        [sys.executable, "-c", ask], env={**os.environ, **env}, capture_output=True, text=True
+    )
+    assert "the network is off" in tried.stderr
+    asked.unlink()
+    return env, asked
+
+
+def test_a_book_is_built_offline_and_a_full_disk_ends_in_a_message_and_spoils_nothing(tmp_path):
     root = shelf_in(tmp_path / "checkout")
-    assert build(root).returncode == 0
+    env, asked = without_network(tmp_path / "deaf")
+    assert build(root, **env).returncode == 0
+    assert not asked.exists()
     before = results(root)
     page = (root / "_build" / "html" / "index.html").read_text()
     for limit in (1_000, 20_000):  # the chapter cannot be written; the chapter can, the pages cannot
