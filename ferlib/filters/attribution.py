@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import warnings
 from collections.abc import Callable
@@ -43,6 +42,11 @@ class Maps:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(B, H, W): ``values``, NaN where a map says nothing."""
+        return np.where(self.usable[:, None, None], self.values, np.nan)
 
     @property
     def reason(self) -> str:
@@ -183,7 +187,7 @@ def occlusion(
 
 def _answers(model: nn.Module, layer: str, faces: torch.Tensor, select: Callable) -> torch.Tensor:
     """(B,): what ``select`` takes from the maps of ``layer``, or from the network's answer."""
-    watched = contextlib.nullcontext({}) if layer == OUTPUT else recording(model, layer)
-    with evaluating(model), torch.inference_mode(), watched as kept:
+    layers = () if layer == OUTPUT else (layer,)
+    with evaluating(model), torch.inference_mode(), recording(model, *layers) as kept:
         answer = model(faces)
         return select(kept.get(layer, answer))

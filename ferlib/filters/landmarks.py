@@ -10,6 +10,8 @@ import numpy as np
 from ferlib.config import DataError, check_name
 from ferlib.datasets import FaceSet
 from ferlib.faces import EYES_AT, eye_centres
+from ferlib.filters.regions import Regions
+from ferlib.labels import au_columns, au_present
 
 Areas = tuple[tuple[float, tuple[int, ...]], ...]
 """Hulls of landmarks (iBUG numbers), each grown by a share of the distance between the eyes."""
@@ -87,10 +89,10 @@ def ckplus_landmarks(faces: FaceSet, size: int | None = None) -> np.ndarray:
 
     Raises ``DataError`` where the corpus is not CK+, its source is gone, or a face was not cropped by landmarks.
     """
-    source = Path(str(faces.manifest.get("source", "")))
-    if not (source / "Landmarks").is_dir():
+    folder = _landmark_folder(faces)
+    if not folder.is_dir():
         raise DataError(
-            f"{faces.corpus} has no landmarks: {source / 'Landmarks'} is no folder. CK+ has them; "
+            f"{faces.corpus} has no landmarks: {folder} is no folder. CK+ has them; "
             "prepare it again:  ferlib corpus prepare ckplus --source PATH"
         )
     if (faces.table["crop"] != "landmarks").any():
@@ -98,6 +100,25 @@ def ckplus_landmarks(faces: FaceSet, size: int | None = None) -> np.ndarray:
     points = []
     for image in faces.table["image"]:
         picture = Path(image)
-        file = source / "Landmarks" / Path(*picture.parts[1:]).with_name(f"{picture.stem}_landmarks.txt")
+        file = folder / Path(*picture.parts[1:]).with_name(f"{picture.stem}_landmarks.txt")
         points.append(aligned_points(np.loadtxt(file), size or faces.images.shape[1]))
     return np.stack(points)
+
+
+def _landmark_folder(faces: FaceSet) -> Path:
+    return Path(str(faces.manifest.get("source", ""))) / "Landmarks"
+
+
+def landmark_faces(faces: FaceSet) -> Regions | None:
+    """The last face of each sequence with the areas of the AUs that act in it, as :func:`region_faces` gives them.
+
+    Returns None where no landmarks are at hand; faces that were not cropped by landmarks are left out.
+    """
+    if not _landmark_folder(faces).is_dir():
+        return None
+    last = np.sort(faces.table.groupby("sequence")["frame"].idxmax())
+    shown = faces.select(last[(faces.table["crop"].iloc[last] == "landmarks").to_numpy()])
+    aus = tuple(au for au in au_columns(shown.table) if au in AREAS)
+    areas = landmark_regions(ckplus_landmarks(shown), aus, shown.images.shape[1])
+    acts = au_present(shown.table, list(aus)) == 1
+    return Regions(shown.images, areas & acts[:, :, None, None], aus)

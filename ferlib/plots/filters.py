@@ -231,24 +231,28 @@ def randomisation_steps(table: pd.DataFrame, floor: dict[str, float]) -> Axes:
 
 
 @styled
-def overlap(table: pd.DataFrame) -> Axes:
+def overlap(table: pd.DataFrame) -> np.ndarray:
     """Where the best filter of each AU looks: its overlap with the AU's region, and the same with shuffled regions.
 
-    table : one row an AU, columns ``au iou null_mean null_high p``.
+    table : columns ``faces`` (whose, a panel each) ``au iou null_mean null_high p``.  Returns Axes, one a panel.
     """
-    ax = _axes(None, 3.0)
-    x = np.arange(len(table))
-    ax.bar(x, table["null_high"], color="#e4e7eb", width=0.72, label="95 % of shuffled regions")
-    sure = (table["p"] <= 0.05).to_numpy()
-    for of, fill, word in ((sure, BLUE, "p ≤ .05"), (~sure, PAPER, "p > .05")):
-        ax.scatter(
-            x[of], table["iou"][of], s=40, color=fill, edgecolor=BLUE, linewidth=1.4, zorder=3, label=word
-        )
-    ax.set(xticks=x, xticklabels=[str(int(au[2:])) for au in table["au"]], xlabel="Action Unit",
-           ylabel="intersection over union", ylim=(0, 1.25 * table[["iou", "null_high"]].to_numpy().max()))  # fmt: skip
-    ax.grid(axis="x", visible=False)
-    ax.legend(loc="upper left", ncols=3, fontsize=9)
-    return ax
+    sets = dict(list(table.groupby("faces", sort=False)))
+    _, axes = plt.subplots(len(sets), 1, figsize=(WIDTH, 2.7 * len(sets)), squeeze=False)
+    for ax, (name, own) in zip(axes[:, 0], sets.items(), strict=True):
+        x = np.arange(len(own))
+        ax.bar(x, own["null_high"], color="#e4e7eb", width=0.72, label="95 % of shuffled regions")
+        sure = (own["p"] <= 0.05).to_numpy()
+        for of, fill, word in ((sure, BLUE, "p ≤ .05"), (~sure, PAPER, "p > .05")):
+            ax.scatter(
+                x[of], own["iou"][of], s=40, color=fill, edgecolor=BLUE, linewidth=1.4, zorder=3, label=word
+            )
+        top = 1.3 * own[["iou", "null_high"]].to_numpy().max()
+        ax.set(xticks=x, xticklabels=[str(int(au[2:])) for au in own["au"]], ylabel="intersection over union",
+               title=name, ylim=(0, top))  # fmt: skip
+        ax.grid(axis="x", visible=False)
+    axes[-1, 0].set_xlabel("Action Unit")
+    axes[0, 0].legend(loc="upper left", ncols=3, fontsize=9)
+    return axes[:, 0]
 
 
 @styled

@@ -21,6 +21,9 @@ from ferlib.viewer.common import ThreeFaces, data_url, webp
 LIVE_PX = 112
 """Side of the pictures in a live kernel: small enough for ten a second on one core."""
 
+STEP = 0.25
+"""Of a live slider, which goes from 0 (rest) to 5 (E)."""
+
 UPPER = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU43", "AU45")
 """AUs of the upper face, as the FACS manual divides it."""
 
@@ -141,7 +144,7 @@ def au_sliders(aus: Iterable[str]) -> dict[str, Any]:
 
     def slider(au: str) -> Any:
         return widgets.FloatSlider(
-            value=0, min=0, max=5, step=0.25, description=f"AU {int(au[2:])}", description_tooltip=au_title(au),
+            value=0, min=0, max=5, step=STEP, description=f"AU {int(au[2:])}", description_tooltip=au_title(au),
             readout_format=".1f", layout=widgets.Layout(width="17rem"),
         )  # fmt: skip
 

@@ -12,9 +12,10 @@ import numpy as np
 from ferlib import filters
 from ferlib.datasets import FaceSet
 from ferlib.filters import Atlas
+from ferlib.labels import DRAWN_AUS
 from ferlib.plots import AMBER
-from ferlib.synthetic import primer
-from ferlib.viewer.au_slider import au_sliders, in_columns
+from ferlib.synthetic import primer, render
+from ferlib.viewer.au_slider import STEP, au_sliders, in_columns
 from ferlib.viewer.common import webp
 from ferlib.viewer.sprites import credited, rgb, sprite
 
@@ -68,12 +69,37 @@ class Bench:
             self._atlases[corpus, layer] = filters.rank(self.model, self.corpora[corpus], layer, k=MOST)
         return self._atlases[corpus, layer]
 
-    def look(self, levels: np.ndarray, layer: str, unit: int) -> Seen:
-        """Draw the sitter with AU ``levels`` (U, 2) in [0, 5] and run the network over it once."""
+    @cached_property
+    def _faces(self) -> dict[bytes, np.ndarray]:
+        return {}
+
+    def face(self, levels: np.ndarray, moved: str | None = None) -> np.ndarray:
+        """(H, W, 3) uint8: the sitter with AU ``levels`` (U, 2) in [0, 5].
+
+        The rig draws a batch in the time of one face: the places to which the slider of AU ``moved`` may go next
+        are drawn along and kept until it leaves them.
+        """
+        if levels.tobytes() not in self._faces:
+            batch = levels[None]
+            if moved is not None:
+                au = DRAWN_AUS.index(moved)
+                places = np.arange(0, 5 + STEP, STEP, dtype=levels.dtype)
+                near = np.argsort(np.abs(places - levels[au].max()))[: render.batch_for(FACE_PX) - 1]
+                batch = np.repeat(batch, 1 + len(near), axis=0)
+                batch[1:, au] = places[near, None]
+            self._faces.clear()
+            self._faces.update(
+                (one.tobytes(), drawn)
+                for one, drawn in zip(batch, self.sitter.draw(batch, FACE_PX), strict=True)
+            )
+        return self._faces[levels.tobytes()]
+
+    def look(self, levels: np.ndarray, layer: str, unit: int, moved: str | None = None) -> Seen:
+        """Draw the sitter as :meth:`face` does and run the network over it once."""
         import cv2
         import torch
 
-        picture = self.sitter.draw(levels[None], FACE_PX)[0]
+        picture = self.face(levels, moved)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         face = cv2.resize(grey, (self.size, self.size), interpolation=cv2.INTER_AREA)
         with torch.inference_mode(), filters.recording(self.model, layer) as kept:
@@ -89,9 +115,8 @@ class Bench:
         images = np.ascontiguousarray(faces.images[top])
         positions = atlas.top_positions[unit, :n]
         maps = filters.attribution(method, self.model, layer, images, np.full(len(top), unit), positions)
-        seen = np.where(maps.usable[:, None, None], maps.values, np.nan)
         plain = np.repeat(images[..., None], 3, axis=3)
-        rows = np.concatenate([plain, credited(images, seen)])
+        rows = np.concatenate([plain, credited(images, maps.seen)])
         words = f"{atlas.state()[unit]}, fires on {atlas.fires[unit]:.0%} of {atlas.n_images:,} faces. {maps.reason}"
         return sprite(rows, columns=len(top)), words
 
@@ -155,10 +180,11 @@ class Bench:
         told = widgets.HTML()
         rest = widgets.Button(description="neutral")
 
-        def draw(_: Any = None) -> None:
-            seen = self.look(primer.levels_of({au: s.value for au, s in sliders.items()}), *self._chosen)
-            picture.value = webp(np.hstack([seen.picture, with_map(seen)]), quality=90)
-            told.value = bars(self.emotions, seen)
+        def draw(change: Any = None) -> None:
+            levels = primer.levels_of({au: s.value for au, s in sliders.items()})
+            moved = next((au for au, s in sliders.items() if change is not None and s is change.owner), None)
+            seen = self.look(levels, *self._chosen, moved)
+            picture.value, told.value = side_by_side(seen), bars(self.emotions, seen)
 
         def reset(_: Any) -> None:
             for slider in sliders.values():
@@ -169,6 +195,11 @@ class Bench:
         rest.on_click(reset)
         draw()
         return widgets.HBox([widgets.VBox([picture, told, rest]), *in_columns(sliders)])
+
+
+def side_by_side(seen: Seen) -> bytes:
+    """The face and the filter's map over it, as a WebP file."""
+    return webp(np.hstack([seen.picture, with_map(seen)]), quality=90)
 
 
 def with_map(seen: Seen) -> np.ndarray:

@@ -114,7 +114,6 @@ def layer_of(
     height, width = faces.images.shape[1], faces.images.shape[2]
     images = np.ascontiguousarray(faces.images[shown])
     maps = filters.attribution(method, model, layer, images[top.ravel()], unit, positions)
-    seen = np.where(maps.usable[:, None, None], maps.values, np.nan)
     return Layer(
         name=layer,
         faces=images,
@@ -122,7 +121,7 @@ def layer_of(
         top=top,
         values=atlas.top_values,
         boxes=filters.receptive_field(model, layer, atlas.top_positions, height),
-        seen=seen.reshape(n_filters, k, height, width).astype(np.float32),
+        seen=maps.seen.reshape(n_filters, k, height, width).astype(np.float32),
         state=atlas.state(),
         fires=atlas.fires,
         profile=profile,
