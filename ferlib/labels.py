@@ -104,6 +104,15 @@ def au_columns(table: pd.DataFrame) -> list[str]:
     return sorted(c for c in table.columns if len(c) == 4 and c.startswith("AU") and c[2:].isdigit())
 
 
+def takes(table: pd.DataFrame) -> np.ndarray:
+    """(N,) int: which take each row is a frame of, from 0 in order of appearance.
+
+    A take is a sequence of one person: CASME II gives two people's clips the same name.
+    """
+    names = [column for column in ("subject", "sequence") if column in table]
+    return table.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+
+
 def _au_array(table: pd.DataFrame, columns: list[str] | None) -> np.ndarray:
     wanted = au_columns(table) if columns is None else columns
     return table[wanted].to_numpy(dtype=np.float32, na_value=np.nan)

@@ -40,7 +40,7 @@ def tellers(table: pd.DataFrame) -> pd.DataFrame:
     if "sequence" in table and table["sequence"].notna().all():
         apex = table["frame"] == table["apex"] if "apex" in table else pd.Series(False, index=table.index)
         order = table.assign(_is_apex=apex.fillna(False).astype(bool)).sort_values(["_is_apex", "frame"])
-        table = table.loc[order.groupby("sequence").tail(1).index].sort_index()
+        table = table.loc[order.groupby(labels.takes(order)).tail(1).index].sort_index()
     column = "label" if "label" in table else "emotion"
     named = table.assign(**{"class": table.get(column)})
     return named[named["class"].notna()] if named["class"].notna().any() else named
@@ -117,7 +117,8 @@ def peaks(table: pd.DataFrame) -> pd.DataFrame:
     aus = labels.au_columns(table)
     if not aus or "sequence" not in table:
         raise DataError("This corpus has no AU codes of sequences")
-    last = table.sort_values("frame").groupby("sequence", sort=True).tail(1)
+    rows = table.sort_values("frame")
+    last = rows.groupby(labels.takes(rows)).tail(1)
     last = last[last["emotion"].notna() & (last["emotion"] != "neutral")]
     present = pd.DataFrame(labels.au_present(last, aus), columns=aus)
     return pd.concat([last[["emotion", "subject"]].reset_index(drop=True), present], axis=1)

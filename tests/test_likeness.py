@@ -83,6 +83,14 @@ def test_classes_are_counted_once_a_sequence_at_its_apex_in_the_corpuss_own_word
     assert counts["official_share"].tolist() == [0.75, 0.25]
 
 
+def test_clips_of_two_people_that_share_a_name_are_two_clips():
+    table = pd.DataFrame(
+        {"subject": ["s1", "s1", "s2"], "sequence": ["EP02_01", "EP02_01", "EP02_01"], "frame": [1, 2, 1],
+         "emotion": ["disgust", "disgust", "surprise"]}
+    )  # fmt: skip
+    assert likeness.tellers(table).index.tolist() == [1, 2]
+
+
 def test_official_counts_add_up_to_what_was_published():
     names = ("fer2013", "synthetic-ckplus", "casme2", "samm", "smic", "probe")
     sums = [sum(likeness.official_counts(name).values()) for name in names]

@@ -93,7 +93,7 @@ def told_frames(table: pd.DataFrame) -> np.ndarray:
     """(N,) bool: the last frame of each sequence, the one that coders of CK+ coded; every face without one."""
     if "sequence" not in table or table["sequence"].isna().any():
         return np.ones(len(table), bool)
-    return (table["frame"] == table.groupby("sequence")["frame"].transform("max")).to_numpy()
+    return (table["frame"] == table.groupby(labels.takes(table))["frame"].transform("max")).to_numpy()
 
 
 # ------------------------------------------------------------------------------------------------- folds
