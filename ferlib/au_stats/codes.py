@@ -48,8 +48,8 @@ class Codes:
         """Codes of a corpus table (``columns``: its AU columns, by default all of them)."""
         names = tuple(labels.au_columns(table) if columns is None else columns)
         present, level = labels.au_present(table, list(names)), labels.au_level(table, list(names))
-        emotion, sequence, subject = (table[c].to_numpy() for c in ("emotion", "sequence", "subject"))
-        return cls(names, present, level, emotion, sequence, subject)
+        emotion, subject = (table[c].to_numpy() for c in ("emotion", "subject"))
+        return cls(names, present, level, emotion, labels.takes(table), subject)
 
     def take(self, rows: np.ndarray) -> Codes:
         """The codes of some images.  rows : (M,) int or (N,) bool."""
