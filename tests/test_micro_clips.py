@@ -184,14 +184,21 @@ def planned(module, reader):
     return clips.Clips(faces, table, at, tuple([np.array([0.0, 1.0])] * n), pd.DataFrame())
 
 
-def test_the_full_size_composite_has_145_133_and_164_clips_of_68_people(tmp_path):
-    drawn_megc.write_megc(tmp_path / "megc", size="full")
-    listed, _ = megc.read_list(tmp_path / "megc" / drawn_megc.LIST)
-    parts = {
-        "casme2": planned(casme2, "sub{:02d}"),
-        "samm": planned(samm, "{:03d}"),
-        "smic": planned(smic, "s{:02d}"),
-    }
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory):
+    """The list of a full-size drawn composite."""
+    folder = tmp_path_factory.mktemp("megc") / "megc"
+    drawn_megc.write_megc(folder, size="full")
+    return megc.read_list(folder / drawn_megc.LIST)[0]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    readers = {"casme2": (casme2, "sub{:02d}"), "samm": (samm, "{:03d}"), "smic": (smic, "s{:02d}")}
+    return {name: planned(*reader) for name, reader in readers.items()}
+
+
+def test_the_full_size_composite_has_145_133_and_164_clips_of_68_people(listed, parts):
     made = measures.composite(parts, listed)
     corpus = made.table["subject"].str.split(" ").str[0].value_counts().to_dict()
     assert corpus == {"casme2": 145, "samm": 133, "smic": 164}
@@ -207,11 +214,9 @@ def test_the_full_size_composite_has_145_133_and_164_clips_of_68_people(tmp_path
         measures.composite({"samm": missing}, listed)
 
 
-def test_no_fold_of_the_composite_divides_a_person(tmp_path):
-    drawn_megc.write_megc(tmp_path / "megc", size="full")
-    listed, _ = megc.read_list(tmp_path / "megc" / drawn_megc.LIST)
-    parts = {"casme2": planned(casme2, "sub{:02d}"), "smic": planned(smic, "s{:02d}")}
-    faces = measures.composite(parts, listed).as_faces()
+def test_no_fold_of_the_composite_divides_a_person(listed, parts):
+    two = {name: parts[name] for name in ("casme2", "smic")}
+    faces = measures.composite(two, listed).as_faces()
     names = splits.fold_names(faces, "leave-one-person-out")
     assert len(names) == 24 + 16
     for fold in (0, 17, 39):

@@ -1,5 +1,6 @@
 """The LSTM over clips: its arithmetic, what its training may see, and whether it reads movement."""
 
+import pickle
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -261,13 +262,18 @@ def test_a_fold_that_is_done_is_found_and_one_that_is_lost_is_made_alike(tuned, 
     assert len(met) == 4
 
 
-def test_folds_in_two_processes_give_the_same_numbers(few, made, monkeypatch, tmp_path):
+def test_folds_that_travel_to_other_processes_give_the_same_numbers(few, made, net, monkeypatch, tmp_path):
     part = made.part(made.clips.select(np.arange(len(few))))
-    config = replace(CONFIG, n_epochs=2)
-    here = loso.on_features(part, few, config).predictions
+    here = [loso.on_features(part, few, SHORT), *loso.fine_tuned(net, few, [SHORT], 24)]
     monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
-    there = loso.on_features(part, few, config, loso.Where(n_jobs=2)).predictions
-    pd.testing.assert_frame_equal(here, there)
+
+    def elsewhere(task, folds, *where):  # as Dask does it: by pickle, in any order
+        return [pickle.loads(pickle.dumps(task))(fold) for fold in folds[::-1]][::-1]
+
+    monkeypatch.setattr(loso.jobs, "run", elsewhere)
+    there = [loso.on_features(part, few, SHORT), *loso.fine_tuned(net, few, [SHORT], 24)]
+    for one, other in zip(here, there, strict=True):
+        pd.testing.assert_frame_equal(one.predictions, other.predictions)
 
 
 def test_an_au_head_hands_its_answers_to_the_lstm(dots, net, tmp_path, monkeypatch):
