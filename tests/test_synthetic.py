@@ -11,7 +11,7 @@ import torch
 
 from ferlib.config import DataError
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
-from ferlib.synthetic import hair, skin, writers
+from ferlib.synthetic import hair, raster, skin, writers
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import ckplus_combinations, draw_expressions
 from ferlib.synthetic.head import EYE, HEAD, LIP_LINE, atlas
@@ -219,3 +219,13 @@ def test_a_drawn_fer2013_has_the_official_layout_whatever_the_number_of_workers(
     (one / "DRAWN.json").unlink()
     with pytest.raises(DataError, match="not drawn"):  # taken for photographs
         writers.write_fer2013(one, 60)
+
+
+def test_small_holes_within_a_face_are_filled_from_beside_and_its_outline_is_kept():
+    hit = torch.zeros(2, 12, 12, dtype=torch.bool)
+    hit[1, 2:10, 2:10] = True
+    hit[1, 5:7, 5:7] = hit[1, 2:4, 4:6] = False  # a hole, and a notch in the rim
+    hole, lender = raster._pinholes(hit)
+    places = [(1, row, column) for row in (5, 6) for column in (5, 6)]
+    assert [tuple(np.unravel_index(int(i), hit.shape)) for i in hole] == places
+    assert hit.reshape(-1)[lender].all()

@@ -62,7 +62,9 @@ class Scene:
 
     def __getitem__(self, rows) -> Scene:
         pick = np.arange(len(self))[rows]
-        return Scene(**{f.name: getattr(self, f.name)[pick] for f in fields(self)})
+        at = torch.as_tensor(pick)
+        own = {f.name: getattr(self, f.name).index_select(0, at) for f in fields(self)[1:]}
+        return Scene(self.seeds[pick], **own)
 
     def with_(self, **changes) -> Scene:
         """A copy with some fields replaced; numbers are spread over the N scenes."""

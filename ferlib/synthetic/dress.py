@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import hair, skin
@@ -15,7 +16,10 @@ from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import muscle_basis
 from ferlib.synthetic.people import HAIR_STYLES, People, age_folds, shape_basis
 
-TOGETHER = 2  # people whose shape is mixed at a time: matrix products of one shape round alike
+TOGETHER, SHAPED = (
+    2,
+    8,
+)  # people dressed, and shapes mixed, at a time: matrix products of one shape round alike
 LEFT_EYE, RIGHT_EYE, UPPER_LIP, LOWER_LIP, BRIDGE = range(68, 73)  # spots, after the 68 landmarks
 _STILL = 1e-4  # cm and darkness: below this the muscles do not act on a point
 
@@ -84,7 +88,8 @@ def dress(people: People, cols: int) -> tuple[Dressed, torch.Tensor]:
 
 def _dressed(people: People, cols: int) -> Dressed:
     head, n, block = atlas(cols), len(people), acting(cols)
-    rest = torch.cat([some @ shape_basis(cols) for some in people.traits.split(TOGETHER)])
+    traits = F.pad(people.traits, (0, 0, 0, -n % SHAPED))
+    rest = torch.cat([some @ shape_basis(cols) for some in traits.split(SHAPED)])[:n]
     rest = rest.add_(to_torch(head.rest.reshape(-1))).addcmul_(
         people.looks["old"][:, None], age_folds(cols)[0]
     )

@@ -126,27 +126,32 @@ def locks(people: People, cols: int, device: str = "cpu") -> torch.Tensor:
 def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """Cover (N, V) in [0, 1] of hair on the atlas and its thickness (N, V) in cm above the skin."""
     head, maps, flow = atlas(cols), hair_maps(cols, device), _flow(people)
-    v, part = (to_torch(head.material[1], device), torch.as_tensor(head.part, device=device))
+    grows = slice(0, int((head.part == HEAD).sum()))  # the head comes first
+    v = to_torch(head.material[1, grows], device)
+    across, crown = maps.across[grows], maps.top[grows]
     numbers = torch.tensor([_STYLE[s][:-1] for s in HAIR_STYLES], device=device)
     style = numbers[people.looks["hair_style"].long()]
     top, sides, recede, fringe, rough, dense = (c[:, None] for c in style.unbind(1))
     look = lambda name: people.looks[name][:, None]  # noqa: E731
-    strands, clumps = maps.strands[flow], maps.clumps[flow]
-    line = maps.line + 0.5 * look("hairline") - 0.3
-    line = line + maps.temple * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
-    sweep = torch.tanh((maps.across - 2.5 * look("hair_part")) / 4.0)
+    strands, clumps = maps.strands[:, grows][flow], maps.clumps[:, grows][flow]
+    line = maps.line[grows] + 0.5 * look("hairline") - 0.3
+    line = line + maps.temple[grows] * (2.2 * recede + 0.8 * look("male") + 1.2 * look("old") * look("male"))
+    sweep = torch.tanh((across - 2.5 * look("hair_part")) / 4.0)
     front = (v > 2).float()
     fall = (2.4 * fringe + (fringe < 0.1) * top.clamp(max=1) * 0.6 * sweep * look("hair_part").sign()) * front
-    fall = fall * torch.exp(-((maps.across / 6.5) ** 2))
+    fall = fall * torch.exp(-((across / 6.5) ** 2))
     ragged = (0.25 * strands + 0.2 * clumps) * (0.15 + rough * 3.0)
     above = v - (line - fall) + ragged
-    on_head = (part == HEAD).float() * (top > 0)
-    cover = torch.sigmoid(above * 4.5 + 0.6 * strands) * on_head
-    cover = cover * (dense + (1 - dense) * maps.top)
+    haired = (top > 0).float()
+    cover = torch.sigmoid(above * 4.5 + 0.6 * strands) * haired
+    cover = cover * (dense + (1 - dense) * crown)
     grown = (above * 0.7).clamp(0, 1)
     grown = grown * (2 - grown)
-    thick = cover * (0.1 + 0.9 * grown) * (sides + (top - sides) * maps.top)
-    lifted = 1 - 0.3 * look("hair_part").sign() * sweep * maps.top  # higher beside the parting
+    thick = cover * (0.1 + 0.9 * grown) * (sides + (top - sides) * crown)
+    lifted = 1 - 0.3 * look("hair_part").sign() * sweep * crown  # higher beside the parting
     uneven = cover * rough * grown * (0.2 * strands + 0.9 * clumps)
     thick = thick * lifted * (0.85 + 0.5 * look("curl")) + uneven
-    return torch.where(part == CURTAIN, torch.ones_like(cover), cover), thick.clamp(min=0) * on_head
+    everywhere = to_torch(head.part == CURTAIN, device).repeat(2, len(people), 1)
+    everywhere[1] = 0
+    everywhere[0, :, grows], everywhere[1, :, grows] = cover, thick.clamp(min=0) * haired
+    return everywhere[0], everywhere[1]

@@ -15,18 +15,16 @@ import torch.nn.functional as F
 from ferlib.synthetic.camera import Scene
 from ferlib.synthetic.head import to_torch
 from ferlib.synthetic.paint import dot
+from ferlib.synthetic.raster import steps
 
 SHADOW_CELLS = 48  # side of the shadow map
 
 
 def normals(at: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Unit normals (N, 3, V) by central differences."""
-    n, rows, cols = len(at), *grid
-    p = at.reshape(n, 3, rows, cols)
-    along, down = torch.zeros_like(p), torch.zeros_like(p)
-    torch.sub(p[..., 2:], p[..., :-2], out=along[..., 1:-1])
-    torch.sub(p[..., 2:, :], p[..., :-2, :], out=down[..., 1:-1, :])
-    normal = torch.empty_like(p)
+    """Unit normals (N, 3, V) by central differences; 0 on the atlas's rim."""
+    n = len(at)
+    along, down = (a.reshape(n, 3, *grid) for a in steps(at, grid))
+    normal = torch.empty_like(along)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
         torch.mul(down[:, j], along[:, k], out=normal[:, i]).addcmul_(down[:, k], along[:, j], value=-1)

@@ -6,7 +6,7 @@ Colours are (3, M) in linear light.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
@@ -15,28 +15,23 @@ from ferlib.synthetic.people import People
 from ferlib.synthetic.raster import chosen
 
 
-@dataclass
 class Pixels:
     """What the painters know of each pixel.
 
     face : (M,) int64, its face in the batch.  across, height : (M,) material address, cm.
     at : (3, M) place in the head's frame, cm.  ray : (3, M) unit direction of sight in that frame.
     light : (3, M) irradiance on the skin.  cm : (M,) size of a pixel.  skin : (M,) in [0, 1], bare front of the head.
-    grain : (M,) hair noise of unit variance.
+    grain : (M,) hair noise of unit variance.  All but the face lie in one ``table`` (14, M): it is taken apart often.
     """
 
-    face: torch.Tensor
-    across: torch.Tensor
-    height: torch.Tensor
-    at: torch.Tensor
-    ray: torch.Tensor
-    light: torch.Tensor
-    cm: torch.Tensor
-    skin: torch.Tensor
-    grain: torch.Tensor
+    def __init__(self, face: torch.Tensor, table: torch.Tensor) -> None:
+        self.face, self.table = face, table
+        self.across, self.height, self.grain = table[:3]
+        self.at, self.ray, self.light = table[3:6], table[6:9], table[9:12]
+        self.cm, self.skin = table[12:]
 
     def __getitem__(self, rows: torch.Tensor) -> Pixels:
-        return Pixels(**{f.name: getattr(self, f.name).index_select(-1, rows) for f in fields(self)})
+        return Pixels(self.face.index_select(0, rows), self.table.index_select(1, rows))
 
 
 def paint_near(colour: torch.Tensor, p: Pixels, near: torch.Tensor, painter, *subjects) -> None:
@@ -125,14 +120,16 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     soft = p.cm / opened.clamp(0.12, 1.5)
     under, above = up - p.height, p.height - low
     inside = step(under, soft) * step(above, soft) * step(span, 0.04) * p.skin * (opened * 6).clamp(0, 1)
-    body = _eyeball(p, people, eye, which, side)
     depth = (under * opened).clamp(min=0)
     shade = (1 - 0.66 * torch.exp(-depth / 0.18)) * (
         1 - 0.3 * torch.exp(-(above * opened).clamp(min=0) / 0.1)
     )
     shade = shade * (1 - 0.35 * ((side - EYE[0]).abs() / EYE_HALF) ** 3)
     colour = _lid_skin(colour, p, people, up, low, opened, span)
-    colour = over(colour, body * shade * (0.55 + 0.5 * opened.clamp(0, 0.9)), inside)
+    shade = shade * (0.55 + 0.5 * opened.clamp(0, 0.9))
+    rows = chosen(inside > 0)
+    body = _eyeball(p[rows], people, eye, which.index_select(0, rows)) * shade.index_select(0, rows)
+    colour[:, rows] = over(colour.index_select(1, rows), body, inside.index_select(0, rows))
     female = 1 - people.looks["male"].index_select(0, p.face)
     thick = (0.05 + 0.035 * female) * (1 + 0.5 * (side - EYE[0]) / EYE_HALF) + 0.35 * p.cm
     scale = torch.where(p.height > up, torch.ones_like(opened), opened.clamp(0.3, 1.2))
@@ -144,7 +141,7 @@ def eyes(colour, p: Pixels, people: People, eye: Eyes):
     return colour * (1 - 0.88 * lash * (0.06 / (0.35 * p.cm + 0.06)) ** 0.3)
 
 
-def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor) -> torch.Tensor:
     """Light (3, M) from the ball where the line of sight meets it: white, iris, pupil, catch-light."""
     start = p.at - eye.centre.reshape(-1, 3).T.index_select(1, 2 * p.face + which)
     along = dot(start, p.ray)
@@ -156,7 +153,7 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor, side: to
     glow = (0.55 + 0.9 * bell((away - 0.33) / 0.16)) * (1 - 0.6 * ring)
     tone = people.skin.mean(1).index_select(0, p.face)
     white = rgb(p.at, 0.54, 0.49, 0.465) * (0.50 + 0.5 * tone**0.3)
-    white = 0.64 * white * (1 - bell((side - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
+    white = 0.64 * white * (1 - bell((p.across.abs() - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
     body = over(white, of(people.iris, p.face) * glow, iris) * (1 - 0.93 * pupil)
     body = body * (p.light.mean(0) * 0.35 + p.light * 0.65)
     glint = dot(ball, unit(of(eye.key, p.face) - p.ray))
@@ -221,7 +218,9 @@ def mouth(colour, p: Pixels, m: Mouth):
         * (m.opened.index_select(0, p.face) * 12 - 0.6).clamp(0, 1)
     )
     shade = 0.5 + 0.5 * step(tall * (1 - t.abs()) - 0.02, 0.2)
-    return over(colour, _inside_mouth(p, m) * shade, inside)
+    rows = chosen(inside > 0)
+    seen = _inside_mouth(p[rows], m) * shade.index_select(0, rows)
+    return colour.index_copy_(1, rows, over(colour.index_select(1, rows), seen, inside.index_select(0, rows)))
 
 
 def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:

@@ -107,8 +107,9 @@ def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     if bool((scene.grey > 0).any()):
         picture.lerp_(picture.mean(1, keepdim=True), wide(scene.grey))
     picture.addcmul_(_grain(scene.seeds, picture.shape), wide(scene.noise))
-    if bool((scene.jpeg > 0).any()):
-        picture = torch.where(wide(scene.jpeg > 0), _jpeg(picture, scene.jpeg), picture)
+    stored = chosen(scene.jpeg > 0)
+    if len(stored):
+        picture[stored] = _jpeg(picture[stored], scene.jpeg[stored])
     return picture.clamp_(0, 1).mul_(255).add_(0.5).to(torch.uint8)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import product
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 NEAREST, FARTHEST = 24.0, -36.0  # cm, the range of depths that the z-buffer tells apart
-APART, MOST = 1.4, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
+APART, MOST = 1.9, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
 MARGIN = 4.0  # pixels around the picture in which points still count
 
 
@@ -29,7 +33,7 @@ def rasterise(
     n, _, v = seen.shape
     (rows, cols), (height, width) = grid, size
     bits = (rows * cols - 1).bit_length()  # of a key, below the nearness
-    along, down = _steps(seen, grid)
+    along, down = steps(seen, grid)
     turn = along[:, 0] * down[:, 1]
     turn.addcmul_(along[:, 1], down[:, 0], value=-1)
     turn[:, loose * cols :].abs_()  # open sheets show both their sides
@@ -103,8 +107,8 @@ def _splat(
     return buffer.reshape(n, tall, wide)[:, 1:-1, 1:-1]
 
 
-def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Movement (N, 3, V) on the picture and in depth over two grid steps, along and down the atlas; 0 on its rim."""
+def steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Movement (N, 3, V) of the points ``seen`` over two grid steps, along and down the atlas; 0 on its rim."""
     flat = seen.reshape(len(seen), 3, *grid)
     along, down = torch.empty_like(flat), torch.empty_like(flat)
     torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1])
@@ -115,13 +119,22 @@ def _steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, tor
 
 
 def _pinholes(hit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Single missed pixels between two hits of ``hit`` (N, H, W), and the hit beside each: two flat indices (M,)."""
-    beside, above = torch.zeros_like(hit), torch.zeros_like(hit)
-    beside[..., 1:-1] = hit[..., 2:] & hit[..., :-2]
-    above[:, 1:-1] = hit[:, 2:] & hit[:, :-2]
-    hole = chosen((beside | above) & ~hit)
-    step = torch.where(beside.reshape(-1)[hole], 1, hit.shape[2])
-    return hole, hole - step
+    """Missed pixels of ``hit`` (N, H, W) between two hits, or with hits close by on all four sides, and a hit to the
+    left of or above each: two flat indices (M,)."""
+    height, width = hit.shape[1:]
+    reach = max(2, width // 100)  # folds of hair that face away leave holes, larger in larger pictures
+    wide = F.pad(hit, (reach,) * 4)
+    across = lambda k: wide[:, reach:-reach, reach + k : reach + k + width]  # noqa: E731
+    down = lambda k: wide[:, reach + k : reach + k + height, reach:-reach]  # noqa: E731
+    enclosed = ~hit
+    for side, sign in product((across, down), (-1, 1)):
+        enclosed &= reduce(torch.bitwise_or, (side(sign * k) for k in range(1, reach + 1)))
+    between = (across(-1) & across(1)) | (down(-1) & down(1))
+    hole = chosen(enclosed | (between & ~hit))
+    lender = hole - width
+    for k in range(reach, 0, -1):
+        lender = torch.where(across(-k).reshape(-1)[hole], hole - k, lender)
+    return hole, lender
 
 
 def _widest(buffer: torch.Tensor) -> torch.Tensor:
