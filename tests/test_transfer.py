@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pytest
 from sklearn import metrics as sk
 from transfer_world import EMOTIONS, corpus, matrix
 
+import ferlib
 from ferlib import features, models, paths, splits, transfer
+from ferlib.book import chapters, keep
 from ferlib.config import DataError, UsageError
 from ferlib.splits import LeakError
 from ferlib.transfer import classes, settings, why
@@ -286,3 +289,15 @@ def test_wrong_settings_are_refused():
             matrix("synthetic-a", "synthetic-copy", **wrong)
     with pytest.raises(UsageError, match="named twice"):
         matrix("synthetic-a", "synthetic-a")
+
+
+@pytest.mark.parametrize(("drawn", "folder"), [([True, True], "several-drawn"), ([False, False], "several"),
+                                               ([True, False], "several-mixed")])  # fmt: skip
+def test_a_matrix_is_kept_by_what_its_faces_are_whichever_corpora_it_has(drawn, folder):
+    book = Path(ferlib.__file__).parents[1] / "book"
+    defaults = chapters.find(book)["cross_dataset"].defaults
+    corpora = {f"c{i}": {"digest": "", "synthetic": is_drawn} for i, is_drawn in enumerate(drawn)}
+    result = {"chapter": "cross_dataset", "parameters": {**defaults, "corpora": list(corpora)},
+              "inputs": {"corpora": corpora}}  # fmt: skip
+    assert keep.corpus_of(result) == folder
+    assert keep.nearest_profile(book, result) == ("quick", {})

@@ -34,21 +34,21 @@ def keep(source: Path, book: Path, only: str | None = None) -> Iterator[Path]:
 
 
 def nearest_profile(book: Path, result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The profile that ``result`` ran at, and the parameters that differ from it; the corpus does not count."""
+    """The profile that ``result`` ran at, and the parameters that differ from it; the corpora do not count."""
     name, given = result["chapter"], result["parameters"]
     defaults = chapters.find(book)[name].defaults
     found = []
     for profile in chapters.PROFILES:
         wanted = defaults | (chapters.profile(book, profile).chapters.get(name) or {})
-        changed = {k: v for k, v in given.items() if k != "corpus" and wanted.get(k) != v}
+        changed = {k: v for k, v in given.items() if k not in ("corpus", "corpora") and wanted.get(k) != v}
         found.append((len(changed), profile != "quick", profile, changed))
     _, _, profile, changed = min(found, key=lambda one: one[:2])
     return profile, changed
 
 
 def corpus_of(result: dict[str, Any]) -> str:
-    """The corpus of ``result``, or ``several-drawn`` and ``several`` where there are more than one."""
+    """The corpus of ``result``; where there are more than one ``several``, ``several-drawn`` or ``several-mixed``."""
     used = result["inputs"]["corpora"]
     chosen = result["parameters"].get("corpus") or (next(iter(used)) if len(used) == 1 else None)
-    drawn = "-drawn" if result["provenance"]["synthetic"] else ""
-    return str(chosen or f"several{drawn}")
+    kinds = {corpus["synthetic"] for corpus in used.values()}
+    return str(chosen or {(True,): "several-drawn", (False,): "several"}.get(tuple(kinds), "several-mixed"))
