@@ -58,6 +58,11 @@ def remember_people(csv, folder):
     )
 
 
+UNREACHABLE = """() => [...document.querySelectorAll(
+  "main :is(a[href], button, input, select, summary, [role=button], [role=slider], [onclick])")]
+  .filter(it => it.checkVisibility() && !it.disabled && it.tabIndex < 0).map(it => it.outerHTML)"""
+
+
 class Visit:
     """A page opened in a window of ``width`` pixels, with what it asked for and what went wrong."""
 
@@ -90,6 +95,7 @@ class Seen:
     errors: list
     overflow: int  # pixels that the page is too wide
     headings: list
+    unreachable: list  # controls that the keyboard does not reach
     links: list
     provenance: list
     violations: list
@@ -106,6 +112,7 @@ def seen(site, browser):
             overflow = visit.page.evaluate("document.documentElement.scrollWidth") - width
             headings = visit.page.locator(".bd-article").locator("h1, h2, h3, h4, h5, h6")
             levels = headings.evaluate_all("found => found.map(heading => +heading.tagName[1])")
+            unreachable = visit.page.evaluate(UNREACHABLE)
             links = visit.page.locator("main a[href]").evaluate_all("all => all.map(a => a.href)")
             provenance = visit.page.locator(".bd-article p.provenance").all_inner_texts()
             if shots := os.environ.get("FERLIB_SCREENSHOTS"):
@@ -118,7 +125,7 @@ def seen(site, browser):
                 for v in judged
                 if v["impact"] in ("serious", "critical")
             ]
-            return Seen(visit.outside, visit.errors, overflow, levels, links, provenance, told)
+            return Seen(visit.outside, visit.errors, overflow, levels, unreachable, links, provenance, told)
 
     return look
 
@@ -139,6 +146,11 @@ def test_a_page_does_not_scroll_sideways(seen, name, mode):
 @each
 def test_axe_finds_no_serious_violation(seen, name, mode):
     assert seen(name, mode).violations == []
+
+
+@each
+def test_every_control_is_reached_with_the_keyboard(seen, name, mode):
+    assert seen(name, mode).unreachable == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -242,6 +254,14 @@ def test_limits_shows_what_was_measured_of_groups_of_people(site, browser):
 def test_a_chapter_that_was_not_run_says_so(site, browser):
     with Visit(browser, site / "facs_primer.html") as visit:
         assert "not run in this build" in visit.page.locator("main").inner_text()
+
+
+def test_a_printed_page_is_its_text_and_its_figures(site, browser):
+    with Visit(browser, site / "01_training.html", dark=True) as visit:
+        visit.page.emulate_media(media="print")
+        for aside in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", "p.figure-data"):
+            assert not visit.page.locator(aside).first.is_visible(), aside
+        assert visit.page.locator(".bd-article figure img").first.is_visible()
 
 
 def test_dark_pages_are_dark(site, browser):

@@ -10,7 +10,7 @@ import yaml
 from docutils import nodes
 from test_book_compare import result
 
-from ferlib.book import api, figure_data, offline, pages, pdf, performance, record, render
+from ferlib.book import answers, api, figure_data, offline, pages, pdf, performance, record, render
 from ferlib.config import DataError, UsageError
 
 
@@ -163,6 +163,45 @@ def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"
+
+
+def measured_filters(value, low, high, synthetic=True):
+    """A result of chapter 2 against 3 % [1, 10] in a network that learned nothing."""
+    one = result(value, low, high, key="filters_beyond_emotion")
+    row = {
+        **one["results"][0],
+        "key": "filters_beyond_emotion_untrained",
+        "value": 0.03,
+        "low": 0.01,
+        "high": 0.1,
+    }
+    one["results"].append(row)
+    one["inputs"]["corpora"] = {"a": {"synthetic": synthetic}, "b": {"synthetic": True}}
+    return one
+
+
+@pytest.mark.parametrize(
+    ("measured", "word", "end"),
+    [
+        (measured_filters(0.8, 0.7, 0.9), "Yes, above chance.", "the chapter says what it cannot show"),
+        (measured_filters(0.3, 0.05, 0.5), "Not shown.", "not shown to be more than chance"),
+        (measured_filters(0.01, 0.0, 0.02), "No, below chance.", "less than chance"),
+    ],
+)
+def test_the_first_page_says_what_the_numbers_say(measured, word, end):
+    text = answers.filled("<!-- answer -->|<!-- answer facs_correlation -->", {"facs_correlation": measured})
+    sentence, card = text.split("|")
+    assert end in sentence
+    assert f"In a network that learned nothing it is 3.0{record.NBSP}%" in sentence
+    assert card == f'<span class="chip">drawn faces</span> **{word}**'
+
+
+def test_the_first_page_says_which_faces_and_what_was_not_run():
+    mixed = measured_filters(0.8, 0.7, 0.9, synthetic=False)
+    assert "photographs and drawn faces" in answers.card("facs_correlation", mixed)
+    assert answers.filled("<!-- answer training -->", {}) == ""
+    assert "has not run" in answers.sentence({})
+    assert answers.card("training", mixed) == ""
 
 
 @pytest.mark.parametrize("given", ["environment", "settings", "nowhere"])

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ferlib.book.paper import REPORTED, Reported
 from ferlib.book.provenance import numbers_of_record
-from ferlib.book.record import with_interval
+from ferlib.book.record import spoken, with_interval
 from ferlib.labels import DRAWN_PREFIX
 
 
@@ -84,9 +84,13 @@ RULE = """\
    Where chance has an interval of its own, ours must lie above the upper end of it.
 2. **Differs**: the whole interval lies below chance; or, where a claim names no chance, it misses the reported number.
 3. **Holds**: above chance, and the interval reaches the reported number, with the ± printed there, or lies above it.
+   An interval that is wider than 20 percentage points reaches almost any number, and then the claim is *not shown*.
    Where nothing was reported, lying above chance is enough.
 4. **Holds in part**: above chance, but the whole interval lies below the reported number.
 """
+
+WIDEST = 0.2
+"""How wide an interval may be that agrees with a reported number."""
 
 
 def verdict(
@@ -107,6 +111,8 @@ def verdict(
     if reported is None:
         return "holds"
     if high >= reported.value - (reported.spread or 0):
+        if low <= reported.value and high - low > WIDEST:
+            return "not shown"
         meets = low <= reported.value + (reported.spread or 0)
         return "holds" if meets or chance is not None else "differs"
     return "holds in part" if chance is not None else "differs"
@@ -119,8 +125,12 @@ def judged(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
         rows: dict[str, Any] = {row["key"]: row for row in of.to_dict("records")}
         corpus = str(of["corpus"].iloc[0])
         if claim.key in rows and claim.corpus in ("", corpus.removeprefix(DRAWN_PREFIX)):
-            found = rows[claim.key]
-            yield {**found, "verdict": verdict(found, *_chance(claim, rows), REPORTED.get(claim.reported))}
+            found, chance = rows[claim.key], _chance(claim, rows)
+            yield {
+                **found,
+                "chance": chance[0],
+                "verdict": verdict(found, *chance, REPORTED.get(claim.reported)),
+            }
 
 
 def _chance(claim: Claim, rows: dict[str, dict[str, Any]]) -> tuple[float | None, float | None]:
@@ -140,45 +150,46 @@ def page(book: Path) -> str:
     for title, of_paper in (("The claims of the paper", True), ("Claims of this book", False)):
         claims = [claim for claim in CLAIMS if bool(claim.section) == of_paper]
         shared = itertools.groupby(claims, key=lambda claim: claim.says)
-        parts.append(f"## {title}\n\n" + "\n\n".join(_told(says, list(of), book) for says, of in shared))
+        body = "".join(_rows(says, list(of), book) for says, of in shared)
+        parts.append(
+            f'## {title}\n\n<table class="claims"><thead><tr>{HEAD}</tr></thead><tbody>{body}</tbody></table>\n'
+        )
     return "\n\n".join(parts)
 
 
-HEAD = ("reported", "verdict", "ours", "n", "measured on", "made by")
+HEAD = "".join(
+    f"<th>{name}</th>" for name in ("claim", "reported", "ours", "by chance", "verdict", "measured on")
+)
+NOTHING = ["", "", "<strong>not shown</strong>", "no number of record yet"]
 
 
-def _told(says: str, claims: list[Claim], book: Path) -> str:
-    """The claims that share the sentence ``says``, with a row for each number that bears on one."""
-    section = f"Section {claims[0].section} of the paper, chapter" if claims[0].section else "Chapter"
-    parted = any(claim.part for claim in claims)
-    head = "".join(f"<th>{name}</th>" for name in ((*["part"] * parted, *HEAD)))
-    body = "".join(_lines(claim, parted, book) for claim in claims)
-    return (
-        f"### {says}\n\n{section} *{claims[0].chapter.replace('_', ' ')}*.\n\n"
-        f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n'
-    )
+def _rows(says: str, claims: list[Claim], book: Path) -> str:
+    """The rows of the claims that share the sentence ``says``: one for each number that bears on one."""
+    section = f"section {claims[0].section} of the paper, " if claims[0].section else ""
+    chapter = claims[0].chapter.replace("_", " ")
+    lines = [[_reported(claim), *cells] for claim in claims for cells in _measured(claim, book)]
+    rows = ["".join(f"<td>{cell}</td>" for cell in line) for line in lines]
+    told = f"<strong>{html.escape(says)}</strong><br><small>{section}chapter <em>{chapter}</em></small>"
+    rows[0] = f'<td rowspan="{len(rows)}">{told}</td>{rows[0]}'
+    return "".join(f"<tr>{row}</tr>" for row in rows)
 
 
-def _lines(claim: Claim, parted: bool, book: Path) -> str:
-    before = "".join(
-        f"<td>{cell}</td>" for cell in (*[claim.part] * parted, REPORTED.get(claim.reported, ""))
-    )
-    rows = [_cells(row) for row in judged(claim, book)]
-    told = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    return "".join(f"<tr>{before}{row}</tr>" for row in told or [NOTHING])
+def _reported(claim: Claim) -> str:
+    told = str(REPORTED.get(claim.reported, ""))
+    return f"{claim.part}: {told}" if claim.part else told
 
 
-NOTHING = "<td><strong>not shown</strong></td><td colspan=4>no number of record yet</td>"
+def _measured(claim: Claim, book: Path) -> list[list[str]]:
+    return [_cells(row) for row in judged(claim, book)] or [NOTHING]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    drawn = " on drawn faces" if row["synthetic"] else ""
+    number = with_interval({key: None if pd.isna(value) else value for key, value in row.items()})
     stale = " <strong>stale</strong>" if row["stale"] else ""
     made = f"{row['profile']} profile, commit {row['commit']}, {row['date']}"
     return [
-        f"<strong>{row['verdict']}</strong>{drawn}",
-        with_interval({key: None if pd.isna(value) else value for key, value in row.items()}),
-        "" if pd.isna(row["n"]) else f"{row['n']:,.0f}",
-        html.escape(str(row["split"] or row["corpus"])),
-        html.escape(made) + stale,
+        number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
+        "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
+        ("on drawn faces: " if row["synthetic"] else "") + f"<strong>{row['verdict']}</strong>",
+        f"{html.escape(str(row['split'] or row['corpus']))}<br><small>{html.escape(made)}{stale}</small>",
     ]

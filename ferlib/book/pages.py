@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ferlib
-from ferlib.book import api, claims, performance, provenance
+from ferlib.book import answers, api, claims, performance, provenance
 from ferlib.book.chapters import name_of
 from ferlib.book.record import BANNER, glued, left_folder
 
@@ -37,7 +37,9 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
     told = {name: _told(file) for name, file in executed.items() if file}
     for page in sorted(source.glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        page.write_text(_filled(text, book) + _ending(text, told), encoding="utf-8")
+        by_chapter = {result["chapter"]: result for result in told.values()}
+        filled = answers.filled(_filled(text, book), by_chapter)
+        page.write_text(filled + _ending(text, told), encoding="utf-8")
     for name, file in ({page.name: None for page in source.glob("*.ipynb")} | executed).items():
         notebook = chapter(file, told[name]) if file else stub(book / name, _wanted(source, name))
         text = json.dumps(notebook)
