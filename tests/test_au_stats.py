@@ -1,7 +1,6 @@
 """Codes, association statistics, the paper's statistic and intervals, on worlds with known answers."""
 
 import math
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from ferlib import au_stats, labels, paths
+from ferlib import au_stats
 from ferlib.au_stats import FREE, WITHIN_EMOTION, Codes, Null, nulls
 from ferlib.au_stats.intervals import resampled
 from ferlib.config import DataError
@@ -34,15 +33,6 @@ def codes_of(present, level=None, emotion=None, sequence=None, subject=None):
         np.arange(n) if sequence is None else np.asarray(sequence),
         np.arange(n) if subject is None else np.asarray(subject),
     )
-
-
-def ckplus():
-    """The AUs of the 327 labelled CK+ sequences, each counted as a person of its own."""
-    table = pd.read_csv(paths.package() / "synthetic" / "ckplus_combinations.csv", comment="#")
-    table = table.loc[np.repeat(table.index, table["count"])].fillna("")
-    shown = table["aus"].astype(str).str.get_dummies("+").drop(columns="", errors="ignore")
-    codes = codes_of(shown.to_numpy(), emotion=table["emotion"].to_numpy())
-    return replace(codes, names=tuple(labels.au_column(int(au)) for au in shown))
 
 
 def random_world(seed=0, n=60, n_aus=4, n_filters=5):
@@ -116,7 +106,8 @@ def test_minority_people_are_counted_within_emotion():
 
 
 def test_in_ckplus_few_sequences_tell_an_au_from_its_emotion():
-    codes = ckplus()
+    codes = Codes.photographed()
+    assert codes.present.shape == (327, len(codes.names))
     evidence = dict(zip(codes.names, au_stats.minority_people(codes, WITHIN_EMOTION), strict=True))
     assert {au: evidence[au] for au in ("AU09", "AU01", "AU25", "AU12")} == {
         "AU09": 4, "AU01": 8, "AU25": 14, "AU12": 15,

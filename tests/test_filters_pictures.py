@@ -148,6 +148,21 @@ def test_an_occlusion_map_equals_covering_by_hand_unit_by_unit_and_class_by_clas
             np.testing.assert_allclose(found, np.nanmean(lost, axis=0), rtol=1e-3, atol=1e-4)
 
 
+def test_a_rival_answers_most_at_the_same_place_among_the_other_filters():
+    net, faces = Watcher([ACROSS, DOWN, np.multiply(ACROSS, 0.5)]), striped_faces().images
+    across = striped(60, size=12)[None]
+    place = filters.strongest(net, LAYER, across, 0)[1]
+    assert filters.rivals(net, LAYER, across, [0], place).tolist() == [2]
+    assert filters.rivals(net, LAYER, across, [2], place).tolist() == [0]
+    with filters.recording(net, LAYER) as kept, torch.no_grad():
+        net(torch.from_numpy(faces)[:, None])
+    chosen, places = np.arange(len(faces)) % 3, np.tile([4, 4], (len(faces), 1))
+    found = filters.rivals(net, LAYER, faces, chosen, places)
+    for i, own in enumerate(chosen):
+        others = [f for f in range(3) if f != own]
+        assert found[i] == max(others, key=lambda f, i=i: float(kept[LAYER][i, f, 4, 4]))
+
+
 def test_a_silent_unit_has_no_occlusion_map():
     net = Watcher([ACROSS, DOWN], biases=[0.0, -1e6])
     assert filters.occlusion(net, LAYER, striped_faces().images[:2], [0, 1], window=4).usable.tolist() == [

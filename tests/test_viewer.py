@@ -1,7 +1,6 @@
 """The pictures of the primer and the slider with its three faces: picture, page, live widgets."""
 
 import base64
-import time
 
 import cv2
 import numpy as np
@@ -89,7 +88,7 @@ def test_the_bundle_holds_a_picture_and_a_page_and_under_the_builder_no_widget(s
     assert not any("widget" in kind for kind in bundle)
 
 
-def test_live_sliders_combine_take_a_side_and_keep_ten_frames_a_second(steps, who, monkeypatch):
+def test_live_sliders_combine_and_take_a_side(steps, who, monkeypatch):
     monkeypatch.delenv("FERLIB_RESULT", raising=False)
     slider = viewer.AUSlider(steps, who)
     assert "application/vnd.jupyter.widget-view+json" in slider._repr_mimebundle_()
@@ -108,12 +107,6 @@ def test_live_sliders_combine_take_a_side_and_keep_ten_frames_a_second(steps, wh
     reset.click()
     side.value = "both"
     assert picture.value == seen[0]
-    took = []
-    for step in range(8):
-        began = time.process_time()
-        sliders["AU 12"].value = 0.5 * step + 0.5
-        took.append(time.process_time() - began)
-    assert np.median(took) < 0.2  # seconds of one core that others share; alone it draws ten a second
 
 
 def test_without_a_sitter_there_is_no_widget(steps):

@@ -51,6 +51,18 @@ class Codes:
         emotion, subject = (table[c].to_numpy() for c in ("emotion", "subject"))
         return cls(names, present, level, emotion, labels.takes(table), subject)
 
+    @classmethod
+    def photographed(cls) -> Codes:
+        """The AUs of CK+'s 327 labelled sequences, without a face; each counts as a sequence of another person."""
+        from ferlib.synthetic.expressions import ckplus_combinations  # torch comes with it
+
+        table = ckplus_combinations().fillna("")
+        table = table.loc[np.repeat(table.index, table["count"])]
+        acting = table["aus"].astype(str).str.get_dummies("+").drop(columns="", errors="ignore")
+        names = tuple(labels.au_column(int(str(number))) for number in acting)
+        present, one = acting.to_numpy(float), np.arange(len(table))
+        return cls(names, present, np.full_like(present, np.nan), table["emotion"].to_numpy(), one, one)
+
     def take(self, rows: np.ndarray) -> Codes:
         """The codes of some images.  rows : (M,) int or (N,) bool."""
         fields = ("present", "level", "emotion", "sequence", "subject")

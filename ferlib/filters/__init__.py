@@ -26,6 +26,7 @@ from ferlib.filters.attribution import (
     deconvnet,
     guided_backprop,
     occlusion,
+    rivals,
     strongest,
 )
 from ferlib.filters.controls import (
@@ -71,6 +72,6 @@ __all__ = [
     "conv_layers", "curves", "deconvnet", "dissect", "exchange_faces", "field_of", "guided_backprop",
     "hog_cells", "interactions", "iou", "landmark_faces", "landmark_regions", "max_activations", "maximise",
     "named_rightly", "occlusion", "over_people", "randomisation_check", "rank", "receptive_field", "recording",
-    "region_faces", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
+    "region_faces", "rivals", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
     "strongest", "thresholds", "tuning", "tuning_faces", "variance_shares",
 ]  # fmt: skip

@@ -149,6 +149,18 @@ def strongest(model: nn.Module, layer: str, images: Any, filters: Any) -> tuple[
     return np.concatenate(values), np.concatenate(places)
 
 
+def rivals(model: nn.Module, layer: str, images: Any, filters: Any, positions: np.ndarray) -> np.ndarray:
+    """(B,) int: the other filter that answers most at the same place of the same image."""
+    faces, filters = _paired(model, images, filters)
+    found = []
+    for rows, acts in activations(model, faces[:, 0].cpu().numpy(), (layer,)):
+        every, (row, column) = np.arange(rows.stop - rows.start), np.asarray(positions)[rows].T
+        there = acts[layer].cpu().numpy()[every, :, row, column]  # (B, F)
+        there[every, filters[rows]] = -np.inf
+        found.append(there.argmax(axis=1))
+    return np.concatenate(found)
+
+
 def occlusion(
     model: nn.Module,
     layer: str,

@@ -39,7 +39,7 @@ DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def _percent(ax: Axes, which: str = "y") -> None:
-    getattr(ax, f"{which}axis").set_major_formatter(PercentFormatter(1, decimals=0))
+    getattr(ax, f"{which}axis").set_major_formatter(PercentFormatter(1))
 
 
 def _au(name: str) -> str:
@@ -71,12 +71,16 @@ def chance_counts(counts: pd.DataFrame, observed: int) -> np.ndarray:
 def emotion_minority(table: pd.DataFrame, needed: int) -> Axes:
     """How many people tell an AU from the emotion.
 
-    table : columns ``au n_minority``, one row an AU.  needed : fewer are not tested.
+    table : columns ``au n_minority photographed`` (the same in another corpus, NaN where it lacks the AU), one row an
+    AU.  needed : fewer are not tested.
     """
     ax = _axes(None, 2.9)
     place = np.arange(len(table))
-    enough = table["n_minority"] >= needed
-    ax.bar(place, table["n_minority"], color=np.where(enough, BLUE, SKY), width=0.7)
+    enough = (table["n_minority"] >= needed).to_numpy()
+    for of, colour, word in ((enough, BLUE, "here, testable"), (~enough, SKY, "here, too few")):
+        ax.bar(place[of], table["n_minority"][of], color=colour, width=0.7, label=word)
+    ax.plot(place, table["photographed"], "D", color=PAPER, markeredgecolor=INK, markersize=5,
+            label="CK+ as photographed, at most")  # fmt: skip
     ax.axhline(needed, color=ORANGE, linestyle="--", linewidth=1.4, label=f"needed: {needed}")
     ax.set(
         xticks=place,
@@ -85,7 +89,7 @@ def emotion_minority(table: pd.DataFrame, needed: int) -> Axes:
         ylabel="people",
     )
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper center", ncols=4, fontsize=8.5, bbox_to_anchor=(0.45, 1.16))
     return ax
 
 

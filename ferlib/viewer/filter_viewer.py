@@ -117,6 +117,7 @@ def payload(layer: Layer) -> dict[str, Any]:
         "faces": data_url(sprite(layer.faces), FACES_QUALITY), "seen": data_url(sprite(seen), SEEN_QUALITY),
         "top": layer.top.ravel().tolist(), "box": layer.boxes.reshape(-1, 4).tolist(),
         "captions": layer.captions, "state": layer.state.tolist(), "fires": whole(layer.fires),
+        "mute": np.isnan(layer.seen).any(axis=(2, 3)).sum(axis=1).tolist(),
         "aus": told.aus, "auc": whole(told.effect), "low": whole(told.low), "high": whole(told.high),
         "q": whole(told.q, 1000), "qw": whole(told.q_within, 1000),
         "tuned": [], "curve": [], "clow": [], "chigh": [],
