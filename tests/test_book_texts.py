@@ -49,6 +49,7 @@ def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, 
     (tmp_path / "results" / "benchmarks" / "mine.json").write_text(json.dumps(measured))
     page = performance.page(tmp_path)
     assert f"## {measured['device']}" in page
+    assert "the shorter way where there is one." in page
     assert "How fast sums are. A limit is broken." in page
     assert "```text\nratio 2.0 True\n```" in page
 

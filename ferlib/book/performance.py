@@ -35,7 +35,7 @@ def run(names: Iterable[str], quick: bool = False) -> dict[str, Any]:
     for name in (names := list(names) or list(files)):
         check_name("benchmark", name, files)
     machine = {"ferlib": ferlib.__version__, **provenance.commit(), **_machine()}
-    return {**machine, "benchmarks": [_run(name, files[name], quick) for name in names]}
+    return {**machine, "quick": quick, "benchmarks": [_run(name, files[name], quick) for name in names]}
 
 
 def _run(name: str, file: Path, quick: bool) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def page(book: Path) -> str:
 
 def _told(told: dict[str, Any]) -> str:
     about = f"ferlib {told['ferlib']}, commit {told['commit']}, torch {told['torch']}, {told['date']}"
+    about += ", the shorter way where there is one" if told.get("quick") else ""
     parts = [f"## {told['device']}\n\n{about}."]
     for one in told["benchmarks"]:
         limit = "A limit is broken." if one["broken"] else "Every limit is kept."
