@@ -57,22 +57,32 @@ def refuses(item):
     return item
 
 
-def test_results_come_in_the_order_of_the_items_and_are_those_of_one_process(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a cluster as ``jobs`` starts it, which the tests share."""
+    with jobs._client(2, "") as client:
+        yield client.scheduler.address
+
+
+def test_results_come_in_the_order_of_the_items_and_are_those_of_one_process(
+    tmp_path, monkeypatch, scheduler
+):
     monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
     alone = jobs.run(product, range(5), threads=1)
-    assert jobs.run(product, range(5), n_jobs=2, threads=1) == alone
+    for _ in range(2):  # a scheduler that runs elsewhere is left running
+        assert jobs.run(product, range(5), scheduler=scheduler, threads=1) == alone
     assert [threads for _, threads, _ in alone] == [1] * 5
     assert {home for _, _, home in alone} == {str(tmp_path)}
     assert os.environ["FERLIB_HOME"] == str(tmp_path)
 
 
-def test_a_worker_that_is_killed_loses_nothing(tmp_path):
-    assert jobs.run(partial(dies_once, tmp_path), range(6), n_jobs=2) == [0, 1, 4, 9, 16, 25]
+def test_a_worker_that_is_killed_loses_nothing(tmp_path, scheduler):
+    assert jobs.run(partial(dies_once, tmp_path), range(6), scheduler=scheduler) == [0, 1, 4, 9, 16, 25]
     assert (tmp_path / "died").exists()
 
 
-def test_nothing_listens_to_the_network():
-    assert set().union(*jobs.run(addresses, [0, 1], n_jobs=2)) == {"127.0.0.1"}
+def test_nothing_listens_to_the_network(scheduler):
+    assert set().union(*jobs.run(addresses, [0, 1], scheduler=scheduler)) == {"127.0.0.1"}
 
 
 def test_an_item_that_kills_every_worker_is_named(monkeypatch):
@@ -81,26 +91,15 @@ def test_an_item_that_kills_every_worker_is_named(monkeypatch):
         jobs.run(kills, [7, 7], n_jobs=2, what="clips")
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_an_item_that_raises_stops_with_its_name_and_its_kind_of_error(n_jobs):
-    with pytest.raises(DataError, match="cells, bad: the faces are gone"):
-        jobs.run(refuses, ["good", "bad"], n_jobs=n_jobs)
+def test_an_item_that_raises_stops_with_its_name_and_its_kind_of_error(scheduler):
+    for where in ("", scheduler):
+        with pytest.raises(DataError, match="cells, bad: the faces are gone"):
+            jobs.run(refuses, ["good", "bad"], scheduler=where)
 
 
 def test_a_defect_in_a_task_is_named_with_its_item():
     with pytest.raises(jobs.JobError, match="cells, worse: KeyError: 'a defect'"):
         jobs.run(refuses, ["good", "worse"])
-
-
-def test_a_scheduler_that_runs_elsewhere_is_used_and_left_running(tmp_path, monkeypatch):
-    from distributed import LocalCluster
-
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        assert jobs.run(product, [3], scheduler=cluster.scheduler_address) == jobs.run(product, [3])
-        assert jobs.run(refuses, ["good"], scheduler=cluster.scheduler_address) == ["good"]
 
 
 def test_an_address_where_nobody_answers_is_told_with_the_next_command(monkeypatch):
