@@ -72,8 +72,6 @@ CLAIMS: tuple[Claim, ...] = (
           chance=0.0),
     Claim("Micro-expressions are found in longer films.", "micro_expressions", "spotting_f1",
           chance="spotting_f1_chance"),
-    Claim("Active filters match Action Units, and more of them than by chance.", "facs_correlation",
-          "matching_filters", "matching_filters", "matching_by_chance", section="3.2"),
     Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
           "au_correlation", chance=0.0),
 )  # fmt: skip
@@ -157,21 +155,20 @@ def page(book: Path) -> str:
     return "\n\n".join(parts)
 
 
-HEAD = "".join(
-    f"<th>{name}</th>" for name in ("claim", "reported", "ours", "by chance", "verdict", "measured on")
-)
-NOTHING = ["", "", "<strong>not shown</strong>", "no number of record yet"]
+HEAD = "".join(f"<th>{name}</th>" for name in ("reported", "ours", "by chance", "verdict"))
+NOTHING = (["", "", "<strong>not shown</strong>"], "No number of record yet.")
 
 
 def _rows(says: str, claims: list[Claim], book: Path) -> str:
-    """The rows of the claims that share the sentence ``says``: one for each number that bears on one."""
+    """The claims that share the sentence ``says``: it, and for each number that bears on one two rows."""
     section = f"section {claims[0].section} of the paper, " if claims[0].section else ""
-    chapter = claims[0].chapter.replace("_", " ")
-    lines = [[_reported(claim), *cells] for claim in claims for cells in _measured(claim, book)]
-    rows = ["".join(f"<td>{cell}</td>" for cell in line) for line in lines]
-    told = f"<strong>{html.escape(says)}</strong><br><small>{section}chapter <em>{chapter}</em></small>"
-    rows[0] = f'<td rowspan="{len(rows)}">{told}</td>{rows[0]}'
-    return "".join(f"<tr>{row}</tr>" for row in rows)
+    where = f"<small>{section}chapter <em>{claims[0].chapter.replace('_', ' ')}</em></small>"
+    told = [f'<tr class="claim"><th colspan="4" scope="colgroup">{html.escape(says)} {where}</th></tr>']
+    for claim in claims:
+        for cells, origin in _measured(claim, book):
+            line = "".join(f"<td>{cell}</td>" for cell in (_reported(claim), *cells))
+            told.append(f'<tr>{line}</tr><tr class="origin"><td colspan="4">{origin}</td></tr>')
+    return "".join(told)
 
 
 def _reported(claim: Claim) -> str:
@@ -179,17 +176,18 @@ def _reported(claim: Claim) -> str:
     return f"{claim.part}: {told}" if claim.part else told
 
 
-def _measured(claim: Claim, book: Path) -> list[list[str]]:
+def _measured(claim: Claim, book: Path) -> list[tuple[list[str], str]]:
+    """For each number ours, chance and verdict, and where it comes from."""
     return [_cells(row) for row in judged(claim, book)] or [NOTHING]
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> tuple[list[str], str]:
     number = with_interval({key: None if pd.isna(value) else value for key, value in row.items()})
     stale = " <strong>stale</strong>" if row["stale"] else ""
-    made = f"{row['profile']} profile, commit {row['commit']}, {row['date']}"
-    return [
+    made = f"{row['split'] or row['corpus']}; {row['profile']} profile, commit {row['commit']}, {row['date']}"
+    cells = [
         number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
         "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
         ("on drawn faces: " if row["synthetic"] else "") + f"<strong>{row['verdict']}</strong>",
-        f"{html.escape(str(row['split'] or row['corpus']))}<br><small>{html.escape(made)}{stale}</small>",
     ]
+    return cells, html.escape(made) + stale
