@@ -48,7 +48,7 @@ def _plan_fer2013(n_images: int, seed: int) -> pd.DataFrame:
                          "shown": np.array(FER2013_CODES)[shown], "emotion": label})  # fmt: skip
 
 
-def _draw_fer2013(job: tuple[pd.DataFrame, int, int]):
+def draw_fer2013(job: tuple[pd.DataFrame, int, int]):
     """Grey pictures (N, size, size) uint8 and the truth table of one chunk of the plan."""
     plan, seed, size = job
     people = draw_people("fer2013", seed, plan["person"].to_numpy())
@@ -84,7 +84,7 @@ def write_fer2013(out: Path, n_images: int = 6000, seed: int = 0, workers: int |
     chunks = [(plan.iloc[order[i : i + _CHUNK]], seed, 48) for i in range(0, n_images, _CHUNK)]
     settings = {"n_images": n_images, "size": 48, "setting": "wild", "label_noise": FER2013_NOISE}
     with fresh_folder(out) as folder:
-        parts = in_parallel(_draw_fer2013, chunks, workers, "fer2013")
+        parts = in_parallel(draw_fer2013, chunks, workers, "fer2013")
         images, truth = np.empty((n_images, 48 * 48), np.uint8), pd.concat([table for _, table in parts])
         images[order] = np.concatenate([grey for grey, _ in parts]).reshape(n_images, -1)
         pixels = [" ".join(map(str, row)) for row in images.tolist()]

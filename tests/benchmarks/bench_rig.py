@@ -106,7 +106,7 @@ def draw_balanced(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     plan = pd.DataFrame(
         {"row": rows, "person": rows // 2, "shown": np.array(FER2013_CODES)[rows % 7], "emotion": rows % 7}
     )
-    grey, truth = writers._draw_fer2013((plan, 77, 48))
+    grey, truth = writers.draw_fer2013((plan, 77, 48))
     return grey, truth["emotion"].to_numpy()
 
 
