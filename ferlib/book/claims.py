@@ -155,8 +155,8 @@ def page(book: Path) -> str:
     return "\n\n".join(parts)
 
 
-HEAD = "".join(f"<th>{name}</th>" for name in ("reported", "ours", "by chance", "verdict"))
-NOTHING = (["", "", "<strong>not shown</strong>"], "No number of record yet.")
+HEAD = "".join(f"<th>{name}</th>" for name in ("verdict", "ours", "by chance", "reported"))
+NOTHING = (["<strong>not shown</strong>", "", ""], "No number of record yet.")
 
 
 def _rows(says: str, claims: list[Claim], book: Path) -> str:
@@ -166,7 +166,7 @@ def _rows(says: str, claims: list[Claim], book: Path) -> str:
     told = [f'<tr class="claim"><th colspan="4" scope="colgroup">{html.escape(says)} {where}</th></tr>']
     for claim in claims:
         for cells, origin in _measured(claim, book):
-            line = "".join(f"<td>{cell}</td>" for cell in (_reported(claim), *cells))
+            line = "".join(f"<td>{cell}</td>" for cell in (*cells, _reported(claim)))
             told.append(f'<tr>{line}</tr><tr class="origin"><td colspan="4">{origin}</td></tr>')
     return "".join(told)
 
@@ -177,7 +177,7 @@ def _reported(claim: Claim) -> str:
 
 
 def _measured(claim: Claim, book: Path) -> list[tuple[list[str], str]]:
-    """For each number ours, chance and verdict, and where it comes from."""
+    """For each number verdict, ours and chance, and where it comes from."""
     return [_cells(row) for row in judged(claim, book)] or [NOTHING]
 
 
@@ -186,8 +186,8 @@ def _cells(row: dict[str, Any]) -> tuple[list[str], str]:
     stale = " <strong>stale</strong>" if row["stale"] else ""
     made = f"{row['split'] or row['corpus']}; {row['profile']} profile, commit {row['commit']}, {row['date']}"
     cells = [
+        ("on drawn faces: " if row["synthetic"] else "") + f"<strong>{row['verdict']}</strong>",
         number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
         "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
-        ("on drawn faces: " if row["synthetic"] else "") + f"<strong>{row['verdict']}</strong>",
     ]
     return cells, html.escape(made) + stale
