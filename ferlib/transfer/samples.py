@@ -18,7 +18,7 @@ def share_of(faces: FaceSet, share: float, seed: int = 0, at_least: int = 1) -> 
         raise UsageError(f"share={share}: must lie above 0 and not above 1")
     if share == 1:
         return faces
-    people = faces.subjects
+    people, labels = faces.subjects, faces.labels
     groups = (
         np.arange(len(faces)) if people is None else np.unique(people.astype(str), return_inverse=True)[1]
     )
@@ -27,7 +27,7 @@ def share_of(faces: FaceSet, share: float, seed: int = 0, at_least: int = 1) -> 
     turn[order] = np.arange(len(order))  # when each person's turn is
     turns = turn[groups]  # (N,)
     images = np.bincount(turns).cumsum()  # images drawn after each turn
-    classes = np.array([len(np.unique(faces.labels[turns <= t])) for t in range(min(len(order), 400))])
-    enough = (images[: len(classes)] >= share * len(faces)) & (classes >= at_least)
-    last = int(enough.argmax()) if enough.any() else int((images >= share * len(faces)).argmax())
+    met = np.sort([turns[labels == k].min() for k in np.unique(labels)])  # each class for the first time
+    enough = (images >= share * len(faces)) & (np.arange(len(order)) >= met[min(at_least, len(met)) - 1])
+    last = int(enough.argmax())
     return faces.select(turns <= last)

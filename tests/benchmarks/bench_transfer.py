@@ -87,7 +87,9 @@ def main(n: int, width: float) -> int:
     ratio = (whole - fitting) / forward
     print(f"{n:,} faces a corpus, width {width}: {len(transfer.units_of(matrix, nets))} units, one thread")
     print(f"  passes needed {forward:.2f} s, heads {fitting:.2f} s, whole matrix {whole:.2f} s")
-    print(f"  (matrix - heads) / passes = {ratio:.2f}, limit {LIMIT}")
+    print(
+        f"  (matrix - heads) / passes = {ratio:.2f}, limit {LIMIT}: {'kept' if ratio <= LIMIT else 'BROKEN'}"
+    )
     return int(ratio > LIMIT)
 
 
