@@ -161,6 +161,14 @@ def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
     assert "{numref}`fig-small-sums`" in pages.chapter(file, one)["cells"][0]["source"]
 
 
+def test_a_number_stands_out_and_a_sentence_does_not():
+    number, sentence = (f'<span class="pasted-text">{text}</span>' for text in ("62.7 %", "So it is. " * 8))
+    context = {"body": number + sentence + "<table><tr><th></th></tr></table>"}
+    offline.repaired(None, "", "", context, None)
+    assert context["body"].startswith(number + '<span class="pasted-text sentence">So it is.')
+    assert "<td></td>" in context["body"]
+
+
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"

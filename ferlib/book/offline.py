@@ -58,10 +58,15 @@ REPAIRS = (
 )
 
 
+SENTENCE = re.compile(r'<span class="pasted-text">(?=[^<]{60})')
+"""A text that a chapter worded: it reads as the page does, where a number stands out."""
+
+
 def repaired(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Mend the markup of a page (event ``html-page-context``)."""
     for wrong, right in REPAIRS:
         context["body"] = context.get("body", "").replace(wrong, right)
+    context["body"] = SENTENCE.sub('<span class="pasted-text sentence">', context["body"])
 
 
 def own_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
