@@ -244,11 +244,14 @@ def test_the_index_shows_the_number_of_the_chapter(site, browser):
 
 def test_limits_shows_what_was_measured_of_groups_of_people(site, browser):
     with Visit(browser, site / "limits.html") as visit:
-        rows = visit.page.locator("main table tbody tr").all_inner_texts()
-    assert [row.split("\t")[0] for row in rows] == ["skin tone (Monk)", "age", "glasses", "sex"]
-    assert all(
-        re.search(r"\], \d+ people\t.* people\t[\d.]+\t[\d.]+ \[.*\]\t[01]\.\d{3}$", row) for row in rows
-    )
+        cells = visit.page.locator("main table tbody td").all_inner_texts()
+    rows = [[cell.strip() for cell in cells[i : i + 6]] for i in range(0, len(cells), 6)]
+    assert [row[0] for row in rows] == ["skin tone (Monk)", "age", "glasses", "sex"]
+    for _, worst, best, _, chance, p in rows:
+        for served in (worst, best):
+            assert re.fullmatch(r".+: \d+\s% \[\d+, \d+\], \d+ people", served)
+        assert re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", chance)
+        assert 0 < float(p) <= 1
 
 
 def test_a_chapter_that_was_not_run_says_so(site, browser):
