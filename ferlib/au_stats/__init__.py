@@ -22,6 +22,7 @@ from ferlib.au_stats.codes import (
 )
 from ferlib.au_stats.intervals import draw_people, estimates, intervals
 from ferlib.au_stats.paper import (
+    ACTIVE_SHARE,
     PaperChance,
     PaperMatch,
     active_filters,
@@ -36,7 +37,7 @@ from ferlib.au_stats.statistics import STATISTICS, benjamini_hochberg, effect
 from ferlib.au_stats.verdicts import VERDICTS, Findings, Plan, examine, verdicts
 
 __all__ = [
-    "FREE", "KINDS", "PAPER", "STATISTICS", "TESTS", "VERDICTS", "WITHIN_EMOTION", "WITHIN_SUBJECT",
+    "ACTIVE_SHARE", "FREE", "KINDS", "PAPER", "STATISTICS", "TESTS", "VERDICTS", "WITHIN_EMOTION", "WITHIN_SUBJECT",
     "Codes", "Findings", "Null", "PaperChance", "PaperMatch", "Plan", "Plant",
     "active_filters", "au_rate", "benjamini_hochberg", "draw_chance", "draw_people", "effect", "estimates",
     "examine", "exchange_units", "intervals", "minority_people", "paper_chance", "paper_match",

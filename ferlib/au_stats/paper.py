@@ -15,6 +15,7 @@ from ferlib.au_stats.codes import Codes, Null, exchange_units
 from ferlib.au_stats.nulls import permutations
 
 ACTIVE_SHARE = 0.01
+"""A filter is dead that fires on fewer of the images, and always-on that stays silent on fewer of them."""
 
 
 def top_images(acts: np.ndarray, n_top: int) -> np.ndarray:

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from ferlib.au_stats import ACTIVE_SHARE
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
 from ferlib.filters.record import BATCH, activations
 
-ACTIVE_SHARE = 0.01
-"""A filter is dead that fires on fewer of the images, and always-on that stays silent on fewer of them."""
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 PER_OCTAVE, OCTAVES = 16, (-24, 24)
 N_BINS = (OCTAVES[1] - OCTAVES[0]) * PER_OCTAVE + 1

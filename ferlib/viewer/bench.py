@@ -12,6 +12,7 @@ import numpy as np
 from ferlib import filters
 from ferlib.datasets import FaceSet
 from ferlib.filters import Atlas
+from ferlib.filters.record import n_filters_of
 from ferlib.labels import DRAWN_AUS
 from ferlib.plots import AMBER
 from ferlib.synthetic import primer, render
@@ -136,17 +137,14 @@ class Bench:
         layers = filters.conv_layers(self.model)
         layer = widgets.Dropdown(options=layers, value=layers[-1], description="layer")
         unit = widgets.BoundedIntText(
-            value=0, min=0, max=self._n_filters(layers[-1]) - 1, description="filter"
+            value=0, min=0, max=n_filters_of(self.model, layers[-1]) - 1, description="filter"
         )
 
         def fit(_: Any) -> None:
-            unit.max = self._n_filters(layer.value) - 1
+            unit.max = n_filters_of(self.model, layer.value) - 1
 
         layer.observe(fit, names="value")
         return {"layer": layer, "unit": unit}
-
-    def _n_filters(self, layer: str) -> int:
-        return self.model.get_submodule(layer).out_channels
 
     def _choices(self) -> Any:
         import ipywidgets as widgets
