@@ -75,9 +75,9 @@ class Engine(NBClientEngine):
             tell(event="complete", cell=cell_index + 1, of=cells)
 
         nb_man.cell_start, nb_man.cell_complete = started, completed
-        Client(
-            nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120, log_output=log_output
-        ).execute()
+        # All is written when the last cell has ended, and a kernel that is asked to leave takes its time.
+        settings = {"timeout": None, "startup_timeout": 120, "shutdown_kernel": "immediate"}
+        Client(nb_man, kernel_name=kernel_name, log_output=log_output, **settings).execute()
 
 
 def write_kernel_spec(folder: Path, command: list[str]) -> None:
