@@ -106,6 +106,7 @@ def test_a_missing_apex_is_estimated_marked_and_close(faces):
     nobody_saw = replace(faces, table=faces.table.assign(apex=pd.array([pd.NA] * len(faces), "Int32")))
     assert clips.of(nobody_saw).table["apex_estimated"].all()
     assert not clips.of(faces).table["apex_estimated"].any()
+    assert (clips.guessed_apexes(clips.of(faces)) == clips.of(nobody_saw).table["apex"]).all()
 
 
 def test_time_is_interpolated_between_neighbours(dots):

@@ -8,6 +8,7 @@ import pytest
 from native_stand_in import flat_faces
 
 from ferlib.config import DataError, UsageError
+from ferlib.metrics import Estimate
 from ferlib.micro import clips, drawn, measures, spotting
 from ferlib.micro.drawn import Film, LongFilm
 from ferlib.micro.network import ClipConfig
@@ -88,6 +89,21 @@ def test_a_task_keeps_its_classes_and_says_what_it_lacks():
         measures.for_task(dots, "megc")
     with pytest.raises(UsageError, match="task"):
         measures.for_task(dots, "emotions")
+
+
+def test_what_is_said_of_a_still_clip_depends_on_the_numbers():
+    low, around, high = (Estimate(v, v - 0.05, v + 0.05, 9, "subject") for v in (0.1, 0.2, 0.4))
+    assert [measures.against(e, 0.2) for e in (low, around, high)] == [
+        "below",
+        "not clearly different from",
+        "above",
+    ]
+    assert "tells nothing" in measures.told_by_stillness(around, low, 0.2)
+    assert "who is in the clip" in measures.told_by_stillness(high, high, 0.2)
+    assert "falls to guessing" in measures.told_by_stillness(high, around, 0.2)
+    gains = [Estimate(v, v - 0.05, v + 0.05, 9, "subject") for v in (0.1, 0.0, -0.1)]
+    for gain, word in zip(gains, ("gains", "no clear difference", "loses"), strict=True):
+        assert word in measures.told_by_onset(gain)
 
 
 def test_settings_that_were_written_down_are_kept_to():

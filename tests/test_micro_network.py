@@ -208,6 +208,8 @@ def test_lbptop_learns_the_direction_of_movement_and_nothing_without_it(dots):
 
 def test_flow_at_the_apex_learns_the_direction_of_movement(dots):
     assert accuracy(baselines.svm(baselines.flow_features(dots, grid=4), dots)) > 0.75
+    onsets = baselines.flow_features(dots, np.zeros(len(dots), int), grid=4)
+    assert np.abs(onsets).max() < 0.1  # told a wrong apex, it sees nothing
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def lbptop_features(frames: Sequence[np.ndarray], how: LBPTOP = LBPTOP()) -> np.
     return np.stack([describe(clip, how).reshape(-1) for clip in frames])
 
 
-def flow_features(clips: Clips, grid: int = 8) -> np.ndarray:
-    """(C, D) float32: optical flow from onset to apex of each clip."""
-    apexes = clips.table["apex"]
-    return np.stack([motion.apex_features(clips.frames(i), apex, grid) for i, apex in enumerate(apexes)])
+def flow_features(clips: Clips, apexes: Sequence[int] | np.ndarray = (), grid: int = 8) -> np.ndarray:
+    """(C, D) float32: optical flow from onset to apex of each clip; ``apexes`` (C,) others than those in the table."""
+    at = apexes if len(apexes) else clips.table["apex"]
+    return np.stack([motion.apex_features(clips.frames(i), int(apex), grid) for i, apex in enumerate(at)])

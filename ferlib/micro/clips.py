@@ -146,6 +146,11 @@ def estimated_apex(images: np.ndarray, times: np.ndarray) -> int:
     return int(np.abs(grey - line).mean(axis=(1, 2)).argmax())
 
 
+def guessed_apexes(clips: Clips) -> np.ndarray:
+    """(C,) int: :func:`estimated_apex` of every clip, of those too whose apex was coded."""
+    return np.array([estimated_apex(clips.frames(i), times) for i, times in enumerate(clips.times)])
+
+
 # -------------------------------------------------------------------------------------------- to one length
 
 

@@ -103,6 +103,17 @@ def against(named: Named, sets: dict[float, Clips], rng: np.random.Generator) ->
     return pd.DataFrame(rows)
 
 
+def told_by_panels(clear: Sequence[str], n: int) -> str:
+    """Which of the panels hold a point that lies clearly above the commonest class."""
+    if not clear:
+        return (
+            f"With {n} clips no point of any panel lies clearly above the commonest class: this LSTM has learned too "
+            "little, and the curves say nothing"
+        )
+    names = " / ".join(name.lower() for name in clear)
+    return f"With {n} clips, points of these panels lie clearly above the commonest class: {names}"
+
+
 # ------------------------------------------------------------------------------------------------ attribution
 
 

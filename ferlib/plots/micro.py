@@ -8,10 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
 from ferlib.plots.common import BLUE, CYCLE, ORANGE, QUIET, SKY, WIDTH, _axes, styled
 
+FROM_BLUE_TO_ORANGE = LinearSegmentedColormap.from_list("change", [BLUE, "white", ORANGE])
 CHANGE = 40
 """Grey levels of change that are shown in full colour."""
 
@@ -28,7 +30,9 @@ def strip(frames: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     for t in range(n):
         axes[0, t].imshow(frames[t], cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
         axes[0, t].set_title(captions[t], fontsize=8, fontweight="normal", loc="center", pad=3)
-        axes[1, t].imshow(change[t], cmap="PuOr_r", vmin=-CHANGE, vmax=CHANGE, interpolation="bilinear")
+        axes[1, t].imshow(
+            change[t], cmap=FROM_BLUE_TO_ORANGE, vmin=-CHANGE, vmax=CHANGE, interpolation="bilinear"
+        )
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)

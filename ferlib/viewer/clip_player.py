@@ -53,6 +53,8 @@ def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = 
     """
     one = clips.select(np.array([clip]))
     (frames,) = loso.to_length(one, named.config.n_frames)
+    edge = frames.shape[1] // 12  # what a crop repeats beyond the picture's border is no face
+    frames = frames[:, edge : frames.shape[1] - edge, edge : frames.shape[2] - edge]
     x = named.features(one)
     states, p = network.frame_by_frame(named.lstm, x)
     row = one.table.iloc[0]
