@@ -276,6 +276,7 @@ def test_dark_pages_are_dark(site, browser):
 
 
 def test_the_site_is_small(site):
+    assert not list(site.rglob("*.map"))
     assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 25e6
     assert max(file.stat().st_size for file in site.glob("*.html")) < 4e6
 

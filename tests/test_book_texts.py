@@ -1,8 +1,11 @@
 """The pages that are made from sources and results: the package, speed, what each page must say, and the PDF."""
 
+import base64
+import io
 import json
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,6 +124,16 @@ FACES = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
 )
 def test_what_a_figure_was_drawn_from_becomes_one_table(drawn, text):
     assert figure_data.of(drawn).to_csv(lineterminator="\n") == text
+
+
+def test_a_picture_in_colour_is_kept_as_a_file():
+    colours = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    for picture in (colours, colours / 255):
+        (row,) = figure_data.of({"images": [picture]}).to_dict("records")
+        assert (row["height"], row["width"]) == (2, 2)
+        assert (
+            plt.imread(io.BytesIO(base64.b64decode(row["png"]))) * 255
+        ).round().tolist() == colours.tolist()
 
 
 def test_a_figure_of_words_and_settings_has_no_data():

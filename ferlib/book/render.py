@@ -77,7 +77,10 @@ def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()
         heard = [line for line in said if re.search(r"WARNING|ERROR|Error|error:", line)] or said[-20:]
         raise DataError("The pages could not be rendered:\n  " + "\n  ".join(heard[:20]) + f"\nLog: {log}")
-    return work / "_build" / "html"
+    html = work / "_build" / "html"
+    for source_map in html.rglob("*.map"):  # megabytes for those who debug the theme
+        source_map.unlink()
+    return html
 
 
 def digest(source: Path, settings: Path) -> str:
