@@ -132,7 +132,7 @@ def intervals(
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y", visible=False)
     if reference:
-        below = -0.45 / (0.36 * len(table) + 0.4)  # under the tick labels, whose height does not grow with the rows
+        below = -0.45 / (0.36 * len(table) + 0.4)  # under tick labels, which do not grow with the rows
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=3)
     return ax
 
