@@ -26,7 +26,7 @@ def shelf(tmp_path):
     [
         ("small.n_steps", r"not of the form chapter\.name=a,b"),
         ("small.n_steps=", r"not of the form chapter\.name=a,b"),
-        ("smal.n_steps=1", "Did you mean 'small'"),
+        ("smalx.n_steps=1", "Did you mean 'small'"),
         ("small.n_step=1", "Did you mean 'n_steps'"),
         ("small.n_steps=1,x", "'x' is not an int"),
     ],
