@@ -86,7 +86,7 @@ def kept(tmp_path, monkeypatch):
     )
     corpus = tmp_path / "home" / "corpora" / "fer2013"
     corpus.mkdir(parents=True)
-    (corpus / "manifest.json").write_text('{"digest": "abcdef0123"}')
+    (corpus / "manifest.json").write_text('{"digest": "abcdef0123", "n_images": 50}')
     chapter = record.open_chapter("small", cells("n_steps = 3"))
     chapter.uses(SimpleNamespace(corpus="fer2013", digest="abcdef0123", synthetic=False))
     chapter.record("accuracy", SimpleNamespace(value=0.7, low=0.6, high=0.8, n=50), split="PublicTest")
@@ -105,8 +105,10 @@ def test_a_number_of_record_says_on_what_it_was_measured(kept):
 
 def test_a_number_of_record_is_stale_when_its_corpus_changed(kept):
     manifest = kept / "home" / "corpora" / "fer2013" / "manifest.json"
-    manifest.write_text('{"digest": "other"}')
+    manifest.write_text('{"digest": "other", "n_images": 50}')
     assert provenance.numbers_of_record("small", kept / "book")["stale"].all()
+    manifest.write_text('{"digest": "other", "n_images": 9}')  # one of another size proves nothing
+    assert not provenance.numbers_of_record("small", kept / "book")["stale"].any()
     manifest.unlink()  # a corpus that is not here proves nothing
     assert not provenance.numbers_of_record("small", kept / "book")["stale"].any()
 

@@ -50,10 +50,19 @@ def modules_in_use() -> dict[str, str]:
 
 def corpus_digest(name: str) -> str | None:
     """The digest in the manifest of the prepared corpus ``name``; None where it is not there."""
+    return _manifest(name).get("digest")
+
+
+def corpus_size(name: str) -> int | None:
+    """How many images the prepared corpus ``name`` holds; None where it is not there."""
+    return _manifest(name).get("n_images")
+
+
+def _manifest(name: str) -> dict[str, Any]:
     try:
-        return json.loads((paths.corpus(name) / "manifest.json").read_text(encoding="utf-8"))["digest"]
-    except (OSError, ValueError, KeyError):
-        return None
+        return json.loads((paths.corpus(name) / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def run_digest(key: str) -> str | None:
@@ -154,9 +163,15 @@ def of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
 
 
 def is_stale(inputs: dict[str, Any]) -> bool:
-    """Whether code or corpora changed since; a corpus or run that does not lie here proves nothing."""
+    """Whether code or corpora changed since.
+
+    A corpus that does not lie here, or only in another size, proves nothing.
+    """
     moved = [
-        name for name, told in inputs["corpora"].items() if corpus_digest(name) not in (None, told["digest"])
+        name
+        for name, told in inputs["corpora"].items()
+        if corpus_digest(name) not in (None, told["digest"])
+        and told.get("n_images") in (None, corpus_size(name))
     ]
     making = {n: digest for n, digest in inputs["modules"].items() if n.split(".")[0] not in SHOWING}
     return bool(moved) or any(_module_digest(name) != digest for name, digest in making.items())

@@ -75,7 +75,11 @@ class Chapter:
             if hasattr(thing, "key"):
                 self.runs[thing.key] = {"digest": provenance.run_digest(thing.key), **_told(thing)}
             else:
-                self.corpora[thing.corpus] = {"digest": thing.digest, "synthetic": bool(thing.synthetic)}
+                self.corpora[thing.corpus] = {
+                    "digest": thing.digest,
+                    "synthetic": bool(thing.synthetic),
+                    "n_images": provenance.corpus_size(thing.corpus),
+                }
         drawn = [name for name, told in self.corpora.items() if told["synthetic"] and name not in known]
         if drawn:
             _show(BANNER.format(corpora=", ".join(f"<code>{name}</code>" for name in drawn)))
