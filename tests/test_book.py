@@ -1,5 +1,6 @@
 """The runner and the builder of the book, on small chapters: fixtures in ``tests/notebooks``."""
 
+import contextlib
 import io
 import json
 import os
@@ -45,8 +46,13 @@ def task(name, folder, **more):
     )
 
 
-def mine():
-    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+def kernel_runs():
+    """Whether a process that this one has started, or one of theirs, is a kernel."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may just have ended
+            if "ferlib.lifeline" in " ".join(process.cmdline()):
+                return True
+    return False
 
 
 def ours(mark):
@@ -415,7 +421,7 @@ def start(root):
 
 def until_a_kernel_runs(root):
     end = time.monotonic() + 60
-    while not any("ferlib.lifeline" in " ".join(process.cmdline()) for process in mine()):
+    while not kernel_runs():
         assert time.monotonic() < end
         time.sleep(0.05)
 
