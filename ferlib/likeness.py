@@ -12,9 +12,7 @@ import pandas as pd
 
 from ferlib import labels, paths
 from ferlib.config import DataError
-from ferlib.datasets import FaceSet
 from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate, around
-from ferlib.runs import Run
 
 # ------------------------------------------------------------------------------- the corpora themselves
 
@@ -209,25 +207,39 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "person": (),
     "light": ("key", "fill", "key_rgb", "fill_rgb", "ambient", "rim", "exposure"),
     "pose and framing": ("yaw", "pitch", "roll", "gaze", "distance", "frame", "eye_line", "centre"),
-    "backdrop and camera": ("back_low", "back_high", "contrast", "blur", "noise", "jpeg", "occluded"),
+    "backdrop and camera": (
+        "back_low",
+        "back_high",
+        "clutter",
+        "contrast",
+        "blur",
+        "sharp",
+        "noise",
+        "jpeg",
+        "occluded",
+    ),
 }
 """What a picture is made of; the scene's fields that belong to each (expression and person have none)."""
 
 
-def exchanged_pictures(n: int, size: int, seed: int, setting: str = "wild") -> dict[str, np.ndarray]:
+MANNERS = {"fer2013": ("wild", "wild"), "ckplus": ("ckplus", "studio")}
+"""Expressions and scenes in the manner of a corpus."""
+
+
+def exchanged_pictures(n: int, size: int, seed: int, manner: str = "fer2013") -> dict[str, np.ndarray]:
     """``n`` pictures of ``n`` people, and each again with one thing exchanged for another draw of it.
 
-    Returns name -> (N, size, size) float32 grey levels in [0, 255]: ``base``, each of :data:`FACTORS`,
-    ``nothing`` (drawn twice) and ``everything`` (an unrelated picture).
+    manner : of :data:`MANNERS`.  Returns name -> (N, size, size) float32 grey levels in [0, 255]: ``base``, each
+    of :data:`FACTORS`, ``nothing`` (drawn twice) and ``everything`` (an unrelated picture).
     """
     from ferlib.synthetic import camera, expressions, people, render
 
     both = people.seeds_of("likeness", seed, np.arange(2 * n))
     code = (people.uniforms(both, "emotion", 1)[:, 0] * len(labels.FER2013_CODES)).astype(int)
     emotions = np.array(labels.FER2013_CODES)[code].tolist()
-    levels = expressions.draw_expressions(emotions, both, setting)
+    levels = expressions.draw_expressions(emotions, both, MANNERS[manner][0])
     crowd = people.draw_people("likeness", seed, np.arange(2 * n))
-    scenes = camera.draw_scenes(both, setting)
+    scenes = camera.draw_scenes(both, MANNERS[manner][1])
     one, two = slice(0, n), slice(n, 2 * n)
 
     def draw(who: slice, does: slice, fields: tuple[str, ...]) -> np.ndarray:
@@ -273,28 +285,19 @@ def pixel_shares(pictures: dict[str, np.ndarray], rng: np.random.Generator) -> d
 # ------------------------------------------------------------------------------- distance from life
 
 
-def predictions_on(run: Run, faces: FaceSet) -> pd.DataFrame:
-    """What the network of ``run`` names ``faces``, which it never saw: ``row subject truth`` and classes.
-
-    Faces whose emotion the network does not know are left out.  ``subject`` is missing where the corpus does
-    not know its people, and the row stands for it.
-    """
-    from ferlib.datasets.base import resized
-    from ferlib.learner import predict
-
-    faces = faces.select(faces.table["emotion"].isin(run.emotions).to_numpy())
-    probability = predict(run.model(), resized(faces.images, run.record["network"]["settings"]["size"]))
-    people = faces.subjects if faces.subjects is not None else faces.table["row"].astype(str)
-    described = {"row": faces.table["row"], "subject": people, "truth": faces.table["emotion"]}
-    return pd.concat([pd.DataFrame(described), pd.DataFrame(probability, columns=list(run.emotions))], axis=1)
-
-
 def distance_sentence(record: pd.DataFrame) -> str:
-    """What the numbers of record ``real_accuracy`` and ``real_macro_recall`` say, or that there are none.
+    """What the numbers of record ``real_...`` say, or that there are none.
 
     record : rows of ``book.numbers_of_record``: ``key value low high split`` and more.
     """
-    keys = ("real_accuracy", "real_macro_recall", "real_baseline_accuracy")
+    names = (
+        "accuracy",
+        "macro_recall",
+        "uncalibrated_accuracy",
+        "uncalibrated_macro_recall",
+        "baseline_accuracy",
+    )
+    keys = [f"real_{name}" for name in names]
     if record.empty or not set(keys) <= set(record["key"]):
         return "How far the drawn faces are from life was not measured for this copy of the book."
     rows: dict[Any, dict[Any, Any]] = (
@@ -303,9 +306,9 @@ def distance_sentence(record: pd.DataFrame) -> str:
     said = ["{value:.1%} ({low:.1%} to {high:.1%})".format(**rows[key]) for key in keys]
     first = rows[keys[0]]
     sentence = (
-        f"A network that has seen only drawn faces names {said[0]} of the photographs as people did "
-        f"({first['split']}), with a mean recall over the emotions of {said[1]}. "
-        f"Always naming the commonest emotion gives {said[2]}."
+        f"Networks that have learned from drawn faces alone name {said[0]} of the photographs as people did "
+        f"({first['split']}), with a mean recall over the emotions of {said[1]}; without calibration {said[2]}, "
+        f"with a mean recall of {said[3]}. Always naming the commonest emotion gives {said[4]}."
     )
     told = ", ".join(f"{name} {first[name]}" for name in ("device", "commit", "date") if name in first)
     stale = " The code has changed since." if first.get("stale") else ""

@@ -12,7 +12,7 @@ LEVELS = {
     "datasets": 1, "synthetic": 1, "splits": 1, "augment": 1, "faces": 1, "devices": 1, "batches": 1, "jobs": 1,
     "models": 2, "recipes": 2, "runs": 2, "heads": 2,
     "metrics": 3, "groups": 3, "au_stats": 3,
-    "learner": 4, "training": 4, "likeness": 4, "filters": 4, "features": 4, "transfer": 4, "micro": 4,
+    "learner": 4, "training": 4, "likeness": 4, "distance": 4, "filters": 4, "features": 4, "transfer": 4, "micro": 4,
     "plots": 5, "viewer": 5,
     "book": 6, "predict": 6, "export": 6, "cli": 6,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 speed     faces a second at 48 and 96 px, one process a core, one thread each
 aus       AUC of a HOG + linear probe for each AU at C or more: alone, as in CK+, in the wild; new people in the test
-transfer  a small network trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
+transfer  small networks trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
           Tune on Training rows (the default); --usage PublicTest is looked at once, at the end
 sheets    pictures to judge by eye: emotions, AUs, poses and tones, and an unlabelled one for strangers
 """
@@ -17,11 +17,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
-from torch.nn import functional as F
 
+from ferlib import distance
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
-from ferlib.synthetic import writers
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import draw_expressions
 from ferlib.synthetic.people import draw_people, seeds_of, uniforms
@@ -100,108 +98,35 @@ def aus(args) -> None:
         print("   " + " ".join(f"{au[2:]}:{area:.2f}" for au, area in areas.items()))
 
 
-def draw_balanced(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """FER2013-like pictures (N, 48, 48) and labels, the seven classes in equal shares."""
-    rows = np.arange(*job)
-    plan = pd.DataFrame(
-        {"row": rows, "person": rows // 2, "shown": np.array(FER2013_CODES)[rows % 7], "emotion": rows % 7}
-    )
-    grey, truth = writers.draw_fer2013((plan, 77, 48))
-    return grey, truth["emotion"].to_numpy()
-
-
-def network() -> nn.Module:
-    """Three small convolution blocks and a classifier."""
-    layers, last = [], 1
-    for width in (16, 32, 64, 96):
-        layers += [
-            nn.Conv2d(last, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        ]
-        last = width
-    return nn.Sequential(*layers, nn.Dropout(0.4), nn.Flatten(), nn.Linear(last * 9, 7))
-
-
-def normalised(pictures: np.ndarray) -> torch.Tensor:
-    """(N, 1, 48, 48) with zero mean and unit deviation a picture."""
-    x = torch.as_tensor(pictures).float()[:, None]
-    return (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 8)
-
-
-def jitter(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Flip, turn, scale, shift, hide a square, change contrast, add noise."""
-    n = len(x)
-    r = lambda spread: (torch.rand(n, generator=rng) - 0.5) * spread  # noqa: E731
-    turn, scale, flip = r(0.25), 1 + r(0.24), torch.where(torch.rand(n, generator=rng) < 0.5, -1.0, 1.0)
-    top = torch.stack([scale * turn.cos() * flip, -scale * turn.sin(), r(0.2)], 1)
-    low = torch.stack([scale * turn.sin() * flip, scale * turn.cos(), r(0.2)], 1)
-    grid = F.affine_grid(torch.stack([top, low], 1), list(x.shape), align_corners=False)
-    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    at, half = torch.arange(48.0), 5 * torch.rand(n, generator=rng).round()[:, None, None] * 1.5
-    across = (at[None, None] - 48 * torch.rand(n, 1, 1, generator=rng)).abs() < half
-    down = (at[None, :, None] - 48 * torch.rand(n, 1, 1, generator=rng)).abs() < half
-    x = torch.where((across & down)[:, None], torch.randn(n, 1, 1, 1, generator=rng), x)
-    return x * (1 + 0.2 * torch.randn(n, 1, 1, 1, generator=rng)) + 0.1 * torch.randn(x.shape, generator=rng)
-
-
-def trained(x: torch.Tensor, y: torch.Tensor, epochs: int, seed: int) -> nn.Module:
-    """The network after ``epochs`` of AdamW under a one-cycle schedule."""
-    torch.manual_seed(seed)
-    rng, model, batch = torch.Generator().manual_seed(seed), network(), 128
-    steps = epochs * (len(x) // batch)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(x), generator=rng)[: len(x) // batch * batch].split(batch):
-            loss = F.cross_entropy(model(jitter(x[rows], rng)), y[rows], label_smoothing=0.1)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    return model.eval()
-
-
-def scored(model: nn.Module, rows: pd.DataFrame) -> torch.Tensor:
-    """Log probabilities (N, 7) of the faces in ``rows`` of FER2013, mean over each face and its mirror image."""
-    pictures = np.stack([np.array(p.split(), np.uint8) for p in rows["pixels"]]).reshape(-1, 48, 48)
-    with torch.inference_mode():
-        seen = normalised(pictures).split(500)
-        return torch.cat([(model(b).log_softmax(1) + model(b.flip(-1)).log_softmax(1)) / 2 for b in seen])
-
-
-def offsets(score: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """What to add to each class (7,) so that the answers to ``score`` (N, 7) have the given shares; needs no labels."""
-    added = torch.zeros(7)
-    for _ in range(300):
-        answers = torch.bincount((score + added).argmax(1), minlength=7) / len(score)
-        added += 0.1 * (shares - answers) / shares
-    return added
+def pixels_of(rows: pd.DataFrame) -> np.ndarray:
+    """Pictures (N, 48, 48) uint8 of rows of ``fer2013.csv``."""
+    return np.stack([np.array(p.split(), np.uint8) for p in rows["pixels"]]).reshape(-1, 48, 48)
 
 
 def transfer(args) -> None:
-    torch.set_num_threads(args.workers)
-    jobs = [(i, min(i + 250, args.n)) for i in range(0, args.n, 250)]
-    parts = in_parallel(draw_balanced, jobs, args.workers)
-    x, y = (
-        normalised(np.concatenate([p[0] for p in parts])),
-        torch.as_tensor(np.concatenate([p[1] for p in parts])),
-    )
-    model = trained(x, y, args.epochs, 0)
+    """Accuracy and macro recall on photographs of networks of drawn faces, as chapter 0 has them."""
     real = pd.read_csv(args.real)
-    shares = torch.as_tensor(np.bincount(real.loc[real["Usage"] == "Training", "emotion"]) / 28709).float()
-    tuning = real[real["Usage"] == "Training"].sample(6000, random_state=1)
-    rows = tuning if args.usage == "Training" else real[real["Usage"] == args.usage]
-    score = scored(model, rows)
-    for name, shift in (
+    rows = real[real["Usage"] == args.usage]
+    rows = rows.sample(6000, random_state=1) if args.usage == "Training" else rows
+    pictures = pixels_of(rows)
+    truth = rows["emotion"].to_numpy()
+    how = distance.Training(**{k: getattr(args, k) for k in ("n_faces", "n_epochs") if getattr(args, k)})
+    print(how)
+    nets = distance.networks(how, args.workers)
+    score = distance.log_probabilities(nets, pictures)
+    unlabelled = (
+        score
+        if args.usage == "Training"
+        else distance.log_probabilities(nets, pixels_of(real[real["Usage"] == "Training"][::6]))
+    )
+    for name, added in (
         ("classes taken as equally likely", torch.zeros(7)),
-        ("FER2013's class shares as prior", 0.7 * shares.log()),
-        ("answers in Training's class shares", offsets(scored(model, tuning), shares)),
+        ("published class shares as prior", distance.calibration()),
+        ("calibrated on unlabelled Training photographs", distance.calibration(unlabelled)),
     ):
-        answer, truth = (score + shift).argmax(1).numpy(), rows["emotion"].to_numpy()
-        right = (answer == truth).mean()
+        answer = (score + added).argmax(1).numpy()
         recall = [float((answer[truth == k] == k).mean()) for k in range(7)]
+        right = (answer == truth).mean()
         print(
             f"{args.usage}, {name}: accuracy {right:.4f}, macro recall {np.mean(recall):.4f}, n = {len(rows)}"
         )
@@ -270,7 +195,8 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=12000)
     parser.add_argument("--modes", default="alone,ckplus,wild")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--n-faces", type=int, default=0, help="of transfer; 0: as chapter 0")
+    parser.add_argument("--n-epochs", type=int, default=0)
     parser.add_argument("--real", default="fer2013.csv")
     parser.add_argument("--usage", default="Training")
     parser.add_argument("--out", default="sheets")
