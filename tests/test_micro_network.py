@@ -342,6 +342,8 @@ def test_more_of_a_clip_and_a_faster_camera_tell_more(named):
     assert rates["value"].iloc[0] == pytest.approx(accuracy(named(new)))
     both = probes.against(named, {1.0: new, 2.0: new}, rng)
     assert both["value"].nunique() == 1
+    assert "say nothing" in probes.told_by_panels([], 24)
+    assert "With 24 clips" in probes.told_by_panels(["How strong"], 24)
 
 
 def test_accuracy_by_au_counts_the_clips_that_show_it(dots, outcome):
