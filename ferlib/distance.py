@@ -26,7 +26,7 @@ _BATCH = 128
 class Training:
     """How the networks are trained; chosen on photographs of FER2013's Training part alone."""
 
-    n_faces: int = 24_000  # drawn, the seven classes in equal shares, two pictures a person
+    n_faces: int = 12_000  # drawn, the seven classes in equal shares, two pictures a person
     n_epochs: int = 8
     n_networks: int = 2  # whose log probabilities are averaged
     widths: tuple[int, ...] = (16, 32, 64, 96)  # maps of the four blocks
