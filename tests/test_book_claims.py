@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_book_compare import result, write
 
-from ferlib.book import chapters, claims, keep, provenance
+from ferlib.book import answers, chapters, claims, keep, provenance
 from ferlib.book.claims import Claim
 from ferlib.book.paper import REPORTED, Reported
 from ferlib.config import UsageError
@@ -90,6 +90,15 @@ def test_the_numbers_that_claims_name_are_in_the_kept_results_of_the_chapter(cha
     for file in BOOK.glob(f"results/synthetic-*/quick/{chapter}.json"):
         recorded = {row["key"] for row in json.loads(file.read_text())["results"]}
         assert named <= recorded, file
+
+
+@pytest.mark.parametrize("chapter", answers.ASKED)
+def test_the_numbers_that_the_first_page_asks_for_are_in_the_kept_results_of_the_chapter(chapter):
+    asked = {name for name in answers.ASKED[chapter] if isinstance(name, str)}
+    files = list(BOOK.glob(f"results/*/quick/{chapter}.json"))
+    assert files
+    for file in files:
+        assert asked <= {row["key"] for row in json.loads(file.read_text())["results"]}, file
 
 
 def test_the_numbers_of_the_paper_that_claims_name_are_noted():
