@@ -297,7 +297,7 @@ def test_a_matrix_is_kept_by_what_its_faces_are_whichever_corpora_it_has(drawn, 
     book = Path(ferlib.__file__).parents[1] / "book"
     defaults = chapters.find(book)["cross_dataset"].defaults
     corpora = {f"c{i}": {"digest": "", "synthetic": is_drawn} for i, is_drawn in enumerate(drawn)}
-    result = {"chapter": "cross_dataset", "parameters": {**defaults, "corpora": list(corpora)},
+    result = {"chapter": "cross_dataset", "parameters": {**defaults, "corpora": list(corpora), "n_jobs": 7},
               "inputs": {"corpora": corpora}}  # fmt: skip
     assert keep.corpus_of(result) == folder
     assert keep.nearest_profile(book, result) == ("quick", {})

@@ -12,6 +12,9 @@ from ferlib import paths
 from ferlib.book import chapters, compare
 from ferlib.config import UsageError
 
+UNNAMED = ("corpus", "corpora", "n_jobs", "scheduler")
+"""Parameters that join no file's name: the corpora name the folder, the others change no number."""
+
 
 def keep(source: Path, book: Path, only: str | None = None) -> Iterator[Path]:
     """Copy the results in ``source`` to ``book/results/<corpus>/<profile>/<chapter>.json``; yields the copies.
@@ -34,13 +37,13 @@ def keep(source: Path, book: Path, only: str | None = None) -> Iterator[Path]:
 
 
 def nearest_profile(book: Path, result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The profile that ``result`` ran at, and the parameters that differ from it; the corpora do not count."""
+    """The profile that ``result`` ran at, and the parameters that differ from it, but for :data:`UNNAMED`."""
     name, given = result["chapter"], result["parameters"]
     defaults = chapters.find(book)[name].defaults
     found = []
     for profile in chapters.PROFILES:
         wanted = defaults | (chapters.profile(book, profile).chapters.get(name) or {})
-        changed = {k: v for k, v in given.items() if k not in ("corpus", "corpora") and wanted.get(k) != v}
+        changed = {k: v for k, v in given.items() if k not in UNNAMED and wanted.get(k) != v}
         found.append((len(changed), profile != "quick", profile, changed))
     _, _, profile, changed = min(found, key=lambda one: one[:2])
     return profile, changed

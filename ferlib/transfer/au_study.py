@@ -132,26 +132,27 @@ def per_au(found: Study, source: str, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def shown(table: pd.DataFrame, reported: Mapping[str, float]) -> pd.DataFrame:
-    """The rows of :func:`per_au` as a reader wants to see them, beside AUCs that others reported."""
+    """The rows of :func:`per_au` as a reader wants to see them, beside AUCs that others reported.
 
-    def with_interval(name: str) -> pd.Series:
-        ends = table[[name, f"{name}_low", f"{name}_high"]].astype(float)
-        return ends.apply(
-            lambda row: "{:.2f} [{:.2f}, {:.2f}]".format(*row) if row.notna().all() else "", axis=1
-        )
-
+    ``right`` and ``absent`` are per cent of the codes: by the head, and by always answering "absent".
+    """
+    space = "\N{NO-BREAK SPACE}"
+    ends = table[["auc", "auc_low", "auc_high"]].astype(float)
     made = {
-        "faces": table["positives"].astype(str) + " of " + table["n"].astype(str),
-        "people": table["people"].astype(str) + np.where(table["too_few"], ", too few", ""),
-        "AUC": with_interval("auc"),
+        "faces": table["positives"].astype(str) + "/" + table["n"].astype(str),
+        "people": table["people"].astype(str) + np.where(table["too_few"], f"{space}(too{space}few)", ""),
+        "AUC": [
+            f"{value:.2f}{space}[{low:.2f},{space}{high:.2f}]" if low == low else ""
+            for value, low, high in ends.to_numpy()
+        ],
         "reported": [f"{reported[au]:.3f}" if au in reported else "" for au in table.index],
-        "F1": with_interval("f1"),
-        "right": table["accuracy"].map("{:.1%}".format),
-        "always absent": table["absent_accuracy"].map("{:.1%}".format),
+        "F1": table["f1"].map("{:.2f}".format).replace("nan", ""),
+        "right": (100 * table["accuracy"]).map("{:.1f}".format),
+        "absent": (100 * table["absent_accuracy"]).map("{:.1f}".format),
         "MSE": table["mse"].map("{:.2f}".format),
-        "MSE of absent": table["absent_mse"].map("{:.2f}".format),
+        "absent MSE": table["absent_mse"].map("{:.2f}".format),
     }
-    return pd.DataFrame(made).set_index(pd.Index([f"AU {int(au[2:])}" for au in table.index]))
+    return pd.DataFrame(made).set_index(pd.Index([f"AU{space}{int(au[2:])}" for au in table.index]))
 
 
 def estimates(found: Study, source: str, rng: np.random.Generator) -> dict[str, Estimate]:
