@@ -34,14 +34,11 @@ def test_the_best_au_stands_first_and_one_of_too_few_people_last_and_hollow():
     assert [text.get_text() for text in ax.texts][:3] == ["40 (20)", "30 (15)", "2 (1)"]
 
 
-def test_what_others_reported_and_other_features_stand_beside():
-    ax = plots.au_table(
-        au_table(), {"AU12": 0.96}, {"untrained": pd.Series({"AU01": 0.5, "AU12": 0.4, "AU18": 0.5})}
-    )
+def test_what_others_reported_stands_beside():
+    ax = plots.au_table(au_table(), {"AU12": 0.96})
     lines = {line.get_label(): line for line in ax.get_lines()}
     reported = pd.Series(lines["reported, real CK+"].get_xdata())
     assert reported.isna().tolist() == [True, False, True]
-    assert list(lines["untrained network"].get_xdata()) == [0.5, 0.4, 0.5]
 
 
 def test_a_source_without_interval_is_left_out_of_the_ladder():

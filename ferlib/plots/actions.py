@@ -24,16 +24,11 @@ SOURCE_NAMES = {
 
 
 @styled
-def au_table(
-    table: pd.DataFrame,
-    reference: Mapping[str, float] | None = None,
-    beside: Mapping[str, pd.Series] | None = None,
-) -> Axes:
+def au_table(table: pd.DataFrame, reference: Mapping[str, float] | None = None) -> Axes:
     """How well each Action Unit is told: AUC with its interval, the best first, those of too few people last.
 
     table : index of AUs, columns ``auc auc_low auc_high positives people too_few``.
     reference : AU -> AUC that others reported, drawn as open diamonds.
-    beside : source of features -> its AUC of each AU, drawn as small marks.
     """
     table = table.sort_values(["too_few", "auc"], ascending=[True, False])
     _, ax = plt.subplots(figsize=(WIDTH, 1.5 + 0.3 * len(table)))
@@ -46,23 +41,9 @@ def au_table(
     ax.plot(
         table["auc"][~enough], y[~enough], "o", color=QUIET, markersize=6, mfc="white", label="too few people"
     )
-    for (source, areas), mark in zip((beside or {}).items(), ("x", "|", "+"), strict=False):
-        colour = SOURCE_COLOURS.get(source, INK)
-        ax.plot(areas.reindex(table.index), y, mark, color=colour, markersize=6, mew=1.6, linestyle="",
-                label=SOURCE_NAMES.get(source, source))  # fmt: skip
     if reference:
         others = pd.Series(reference).reindex(table.index)
-        ax.plot(
-            others,
-            y,
-            "D",
-            color=INK,
-            mfc="none",
-            markersize=6,
-            mew=1.1,
-            linestyle="",
-            label="reported, real CK+",
-        )
+        ax.plot(others, y, "D", color=INK, mfc="none", markersize=6, mew=1.1, label="reported, real CK+")
     ax.set(yticks=y, yticklabels=[f"AU {int(au[2:])}" for au in table.index], ylim=(-0.7, len(table) - 0.3),
            xlabel="area under the ROC curve, 95 % interval over people")  # fmt: skip
     for place, positives, people in zip(y, table["positives"], table["people"], strict=True):

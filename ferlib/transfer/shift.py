@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,14 +137,3 @@ def told_apart(
 
 def _named_people(corpus: str, people: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
     return np.array([f"{corpus}/{row if people is None else people[row]}" for row in rows], dtype=object)
-
-
-def pairwise(samples: dict[str, np.ndarray], measure: Callable[[str, str], Shift]) -> pd.DataFrame:
-    """``first second value null_high ratio p n`` of ``measure`` for every pair of corpora."""
-    names = list(samples)
-    rows = []
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            found = measure(first, second)
-            rows.append({"first": first, "second": second, **vars(found), "ratio": found.ratio})
-    return pd.DataFrame(rows)
