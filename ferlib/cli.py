@@ -213,7 +213,9 @@ SETTINGS = (
 )
 def train(
     corpus: Annotated[str, typer.Option(help="A prepared corpus.")] = "fer2013",
-    profile: Annotated[str | None, typer.Option(help="Chapter 1's settings: tiny, quick, full or paper.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Chapter 1's settings: tiny, quick, full or paper.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help=f"field=value; fields: {SETTINGS.replace(' ', ', ')}.")
     ] = None,
@@ -287,7 +289,9 @@ def export_command(
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Some; all without.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Also write what was measured into this file.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The shorter way, where a benchmark has one.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The shorter way, where a benchmark has one.")
+    ] = False,
 ) -> None:
     """Measure what the package promises; exit 1 where a limit is broken.  Wants an idle machine."""
     from ferlib import paths

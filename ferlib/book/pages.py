@@ -46,6 +46,10 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
         (source / name).write_text(text, encoding="utf-8")
         if file and (left := left_folder(file.with_name("result.json"))).is_dir():
             _copy_left(left, source / "_static" / "data" / name_of(file.with_name(name)), text)
+            for picture in left.glob(
+                "story-*"
+            ):  # of the first page; without this chapter those of the sources stay
+                shutil.copy(picture, source / "_static" / "story" / picture.name.removeprefix("story-"))
 
 
 def _copy_left(left: Path, place: Path, page: str) -> None:

@@ -42,7 +42,7 @@ from ferlib.filters.dissection import dissect, iou, strong_places, thresholds
 from ferlib.filters.fields import Field, field_of, receptive_field
 from ferlib.filters.landmarks import AREAS, aligned_points, ckplus_landmarks, landmark_faces, landmark_regions
 from ferlib.filters.maximise import Maximised, maximise
-from ferlib.filters.record import conv_layers, recording
+from ferlib.filters.record import conv_layers, maps_of_face, recording
 from ferlib.filters.regions import RegionPlan, Regions, region_faces
 from ferlib.filters.stimuli import (
     PAIRS,
@@ -70,8 +70,8 @@ __all__ = [
     "Maximised", "RegionPlan", "Regions", "Stimuli", "Tuning", "TuningPlan", "ablated", "ablation",
     "aligned_points", "attribution", "cascade", "causes", "chance_similarity", "ckplus_landmarks",
     "conv_layers", "curves", "deconvnet", "dissect", "exchange_faces", "field_of", "guided_backprop",
-    "hog_cells", "interactions", "iou", "landmark_faces", "landmark_regions", "max_activations", "maximise",
-    "named_rightly", "occlusion", "over_people", "randomisation_check", "rank", "receptive_field", "recording",
-    "region_faces", "rivals", "selectivity", "shuffled_emotions", "similarities", "ssim", "strong_places",
-    "strongest", "thresholds", "tuning", "tuning_faces", "variance_shares",
+    "hog_cells", "interactions", "iou", "landmark_faces", "landmark_regions", "maps_of_face", "max_activations",
+    "maximise", "named_rightly", "occlusion", "over_people", "randomisation_check", "rank", "receptive_field",
+    "recording", "region_faces", "rivals", "selectivity", "shuffled_emotions", "similarities", "ssim",
+    "strong_places", "strongest", "thresholds", "tuning", "tuning_faces", "variance_shares",
 ]  # fmt: skip

@@ -171,3 +171,19 @@ def activations(
             rows = slice(start, min(start + batch, len(images)))
             model(batch_of(images[rows], model))
             yield rows, kept
+
+
+def maps_of_face(model: nn.Module, face: np.ndarray, first: dict[str, int], k: int = 3) -> list[np.ndarray]:
+    """Of each convolution, in order, the ``k`` maps (k, H, W) that vary most over one ``face`` (H, W) uint8.
+
+    first : layer -> filter whose map is taken before them.
+    """
+    layers = conv_layers(model)
+    _, kept = next(iter(activations(model, face[None], layers)))
+    chosen = []
+    for layer in layers:
+        acts = np.asarray(kept[layer][0])
+        order = [first[layer]] if layer in first else []
+        order += [f for f in np.argsort(-acts.std(axis=(1, 2))) if f not in order]
+        chosen.append(acts[order[:k]])
+    return chosen

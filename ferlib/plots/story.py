@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ferlib.plots.common import INK, ORANGE, QUIET, STYLE, styled
+from ferlib.plots.common import INK, ORANGE, QUIET, STYLE
 
 __all__ = ["map_stacks", "story_pictures", "unit_bars"]
 
@@ -28,17 +28,17 @@ def story_pictures(
     the face with the pixels that speak for the response.  profile : see :func:`unit_bars`.
     """
     made = {}
-    for name, picture in (("face", face), ("filter", credited)):
-        ax = _square()
-        ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
-        ax.set_axis_off()
-        made[name] = _webp(ax)
-    made["network"] = _webp(map_stacks(maps, _square()))
-    made["units"] = _webp(unit_bars(profile, _square(bottom=0.14, left=0.05, width=0.9)))
+    with plt.rc_context(STYLE):  # type: ignore[arg-type]
+        for name, picture in (("face", face), ("filter", credited)):
+            ax = _square()
+            ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+            ax.set_axis_off()
+            made[name] = _webp(ax)
+        made["network"] = _webp(map_stacks(maps, _square()))
+        made["units"] = _webp(unit_bars(profile, _square(bottom=0.14, left=0.05, width=0.9)))
     return made
 
 
-@styled
 def map_stacks(maps: Sequence[np.ndarray], ax: Axes | None = None) -> Axes:
     """A stack of maps for each layer, from the first above to the last below; dark is a strong response.
 
@@ -63,7 +63,6 @@ def map_stacks(maps: Sequence[np.ndarray], ax: Axes | None = None) -> Axes:
     return ax
 
 
-@styled
 def unit_bars(profile: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How well one filter tells each Action Unit, a bar from chance for each, the strongest above.
 
@@ -92,13 +91,8 @@ def unit_bars(profile: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def _square(bottom: float = 0.0, left: float = 0.0, width: float = 1.0) -> Axes:
-    with plt.rc_context(STYLE):  # type: ignore[arg-type]
-        return _new_square((left, bottom, width, 1 - bottom))
-
-
-def _new_square(place: tuple[float, float, float, float]) -> Axes:
     figure = plt.figure(figsize=(2.1, 2.1), dpi=SIDE_PX / 2.1, layout="none", facecolor="white")
-    return figure.add_axes(place)
+    return figure.add_axes((left, bottom, width, 1 - bottom))
 
 
 def _webp(ax: Axes) -> bytes:
