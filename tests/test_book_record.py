@@ -138,3 +138,30 @@ def test_a_chapter_that_was_not_run_leaves_the_numbers_that_others_ask_it_for(tm
     assert title["source"].startswith("# A title")
     assert "ferlib book build --only later" in title["source"]
     assert [output["metadata"]["scrapbook"]["name"] for output in code["outputs"]] == ["effect", "n"]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_the_first_page_shows_the_pictures_that_a_chapter_left_for_it(tmp_path, left):
+    book, ran = tmp_path / "book", tmp_path / "ran"
+    (book / "_static" / "story").mkdir(parents=True)
+    (book / "_static" / "story" / "face.webp").write_bytes(b"of the sources")
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "# A title", "id": "title"}]
+    notebook = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    (ran / "result").mkdir(parents=True)
+    for folder, name in ((book, "02_later.ipynb"), (ran, "executed.ipynb")):
+        (folder / name).write_text(notebook)
+    told = {
+        "version": "1",
+        "commit": "abc",
+        "dirty": False,
+        "device": "cpu",
+        "seconds": 1,
+        "date": "2026-01-01",
+    }
+    ran_with = {"corpora": {}, "runs": {}, "modules": {}}
+    (ran / "result.json").write_text(json.dumps({"chapter": "later", "inputs": ran_with, "provenance": told}))
+    if left:
+        (ran / "result" / "story-face.webp").write_bytes(b"of this copy")
+    pages.stage(book, tmp_path / "source", {"02_later.ipynb": ran / "executed.ipynb"})
+    shown = (tmp_path / "source" / "_static" / "story" / "face.webp").read_bytes()
+    assert shown == (b"of this copy" if left else b"of the sources")
