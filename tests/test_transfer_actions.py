@@ -127,9 +127,9 @@ def test_a_level_of_unknown_strength_counts_as_present_and_not_as_a_level(world)
 
 
 def test_a_level_is_named_only_where_the_au_is_called_present(world):
-    answer = world.answers["emotion"]
-    assert (answer.graded[~answer.joint_right] == 0).all()
-    assert (answer.graded[answer.joint_right] >= 1).all()
+    for answer in (world.answers["hog"], world.answers["emotion"]):
+        assert (answer.graded[~answer.joint_right] == 0).all()
+        assert (answer.graded[answer.joint_right] >= 1).all()
     level = actions.estimates(world, "emotion", np.random.default_rng(0))["au_level_accuracy"].value
     known = ~np.isnan(world.truth.level)
     assert level == pytest.approx((answer.graded == world.truth.level)[known].mean())
