@@ -239,7 +239,7 @@ def test_a_matrix_whose_worker_was_killed_is_complete_and_equal_to_the_unbroken_
     monkeypatch.setattr(module, "_work", dying_work)
     again = transfer.answers(small, nets, n_jobs=2)
     assert (paths.home() / "died").exists()
-    assert len(again) == 2 * 2 * 2 * 3
+    assert len(again) == 2 * 2 * 2 * 2
     for unit, table in again.items():
         pd.testing.assert_frame_equal(table, answered[unit])
 

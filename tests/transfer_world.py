@@ -41,5 +41,5 @@ def corpus(name, n=160, seed=0, people=20, names=EMOTIONS, permuted=False, dim=0
 def matrix(*corpora, **changes):
     """A matrix of tiny networks."""
     train = TrainConfig(width=0.05, n_epochs=4, batch_size=16, size=16, threads=1, device="cpu", lr=3e-3)
-    wish = {"n_folds": 2, "shares": (0.1, 1.0), "tuned_shares": (1.0,), "tuning_seen": 100}
+    wish = {"n_folds": 2, "shares": (1.0,), "tuned_shares": (1.0,), "tuning_seen": 100}
     return Matrix(tuple(corpora), train, **(wish | changes))
