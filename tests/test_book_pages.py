@@ -118,7 +118,11 @@ def seen(site, browser):
             if shots := os.environ.get("FERLIB_SCREENSHOTS"):
                 visit.page.screenshot(path=f"{shots}/{name}-{mode}.png", full_page=True)
             visit.page.add_script_tag(path=str(AXE))
-            options = {"preload": False, **({"runOnly": RULES[mode]} if RULES[mode] else {})}
+            options = {
+                "preload": False,
+                "resultTypes": ["violations"],
+                **({"runOnly": RULES[mode]} if RULES[mode] else {}),
+            }
             judged = visit.page.evaluate("options => axe.run(document, options)", options)["violations"]
             told = [
                 f"{v['id']}: {v['nodes'][0]['html']}"
