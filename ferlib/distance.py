@@ -116,7 +116,7 @@ def log_probabilities(nets: list[nn.Module], images: np.ndarray) -> torch.Tensor
     """(N, 7) of pictures (N, 48, 48) uint8: the mean over the networks, each face and its mirror image."""
     parts = []
     with torch.inference_mode():
-        for some in torch.as_tensor(np.asarray(images))[:, None].split(500):
+        for some in torch.as_tensor(np.array(images))[:, None].split(500):  # a copy: stores are read-only
             seen = standardised(some)
             said = [net(face).log_softmax(1) for net in nets for face in (seen, seen.flip(-1))]
             parts.append(torch.stack(said).mean(0))
