@@ -271,6 +271,16 @@ def test_the_mean_over_cells_resamples_a_targets_people_once_for_all_its_cells(c
     assert base.value == pytest.approx(chosen[0].baseline(np.random.default_rng(0)).value)
 
 
+def test_cells_above_their_baseline_are_counted_by_the_paired_difference(cells):
+    chosen = [cells["synthetic-a", "synthetic-a", "as is", 0.0], cells["synthetic-a", "synthetic-copy", "as is", 0.0],
+              cells["synthetic-a", "synthetic-permuted", "as is", 0.0]]  # fmt: skip
+    table = why.above_baseline(chosen)
+    assert table.loc[("as is", "home")].tolist() == [1, 1]
+    assert table.loc[("as is", "away")].tolist() == [1, 2]  # the copy, and not the permuted one
+    gain = why.gain(chosen[0])
+    assert gain.mean() == pytest.approx(why.right(chosen[0]).mean() - why.commonest(chosen[0]).mean())
+
+
 def test_confusions_differ_by_what_the_networks_answered(cells):
     home = cells["synthetic-a", "synthetic-a", "as is", 0.0]
     away = cells["synthetic-permuted", "synthetic-a", "as is", 0.0]

@@ -12,7 +12,7 @@ from ferlib.config import DataError, UsageError
 from ferlib.heads import Penalty
 from ferlib.recipes import TrainConfig
 from ferlib.splits import LeakError
-from ferlib.transfer import actions, au_nets, au_scores
+from ferlib.transfer import actions, au_nets, au_scores, au_study
 from ferlib.transfer.actions import ActionConfig
 from ferlib.transfer.au_scores import Truth
 
@@ -83,6 +83,15 @@ def test_what_tells_beats_what_does_not_and_a_source_never_beats_itself(world):
     )
     row = actions.comparison(same, np.random.default_rng(0)).loc["names"]
     assert (row["value"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+
+
+def test_a_sentence_says_better_worse_or_neither_as_the_interval_does():
+    rows = {"names": (0.1, 0.05, 0.2), "hog": (-0.1, -0.2, -0.05), "untrained": (0.1, -0.1, 0.2)}
+    words = actions.in_words(pd.DataFrame(rows, index=["value", "low", "high"]).T).split("; ")
+    assert words[0] == "better than the bare answers (+0.100, +0.050 to +0.200)"
+    assert words[1].startswith("worse than HOG")
+    assert words[2].startswith("not shown to be better or worse than those of the untrained network")
+    assert set(au_study.NAMES) == set(actions.SOURCES) - {"emotion"}
 
 
 def test_equally_noisy_sources_differ_by_no_more_than_chance():

@@ -31,13 +31,14 @@ from ferlib.transfer.au_study import (
     Study,
     comparison,
     estimates,
+    in_words,
     per_au,
     shown,
     summary,
 )
 
-__all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "fairness", "per_au", "shown", "study",
-           "summary", "with_codes"]  # fmt: skip
+__all__ = ["SOURCES", "ActionConfig", "Study", "comparison", "estimates", "fairness", "in_words", "per_au", "shown",
+           "study", "summary", "with_codes"]  # fmt: skip
 
 MODULES = ("features", "heads", "models", "augment", "batches", "splits", "labels", "runs",
            "transfer.actions", "transfer.au_nets")  # fmt: skip

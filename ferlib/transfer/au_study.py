@@ -226,3 +226,25 @@ def comparison(found: Study, rng: np.random.Generator, of: str = "emotion") -> p
         rows[other] = {of: draws[of][0], "other": draws[other][0], "value": gap.value, "low": gap.low,
                        "high": gap.high, "p": p, "n": gap.n}  # fmt: skip
     return pd.DataFrame(rows).T
+
+
+def in_words(gains: pd.DataFrame) -> str:
+    """The rows of :func:`comparison` as a sentence without its subject, the emotion features."""
+    return "; ".join(
+        _verdict(*gains.loc[source, ["value", "low", "high"]].astype(float)).format(NAMES[str(source)])
+        for source in gains.index
+    )
+
+
+def _verdict(value: float, low: float, high: float) -> str:
+    """What a difference and its interval say: better, worse, or that neither is shown."""
+    words = "better than" if low > 0 else "worse than" if high < 0 else "not shown to be better or worse than"
+    return f"{words} {{}} ({value:+.3f}, {low:+.3f} to {high:+.3f})"
+
+
+NAMES = {
+    "names": "the bare answers", "untrained": "those of the untrained network", "hog": "HOG",
+    "au": "those of a network taught Action Units by few faces",
+    "au same": "those of the network taught Action Units by the same faces",
+}  # fmt: skip
+"""How a sentence names the other sources."""

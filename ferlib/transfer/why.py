@@ -68,6 +68,24 @@ def commonest(cell: Cell) -> np.ndarray:
     return (cell.predictions["truth"] == name).to_numpy()
 
 
+def gain(cell: Cell) -> np.ndarray:
+    """(N,) in {-1, 0, 1}: :func:`right` minus :func:`commonest`, face by face."""
+    return right(cell).astype(float) - commonest(cell)
+
+
+def above_baseline(cells: list[Cell], seed: int = 0) -> pd.DataFrame:
+    """How many cells name more faces rightly than their commonest class does, by a paired interval above zero.
+
+    Index ``mode``, and ``home`` or ``away``; columns ``above cells``.
+    """
+    rows = [
+        {"mode": cell.mode, "where": "home" if cell.source == cell.target else "away",
+         "above": mean_over_cells([cell], gain, np.random.default_rng(seed)).low > 0, "cells": 1}
+        for cell in cells
+    ]  # fmt: skip
+    return pd.DataFrame(rows).groupby(["mode", "where"])[["above", "cells"]].sum()
+
+
 def calibration(cells: list[Cell], seed: int = 0) -> pd.DataFrame:
     """One row a cell: ``source target value low high n`` of the expected calibration error, and ``confidence``,
     the mean probability of the class named."""
