@@ -189,7 +189,7 @@ class Chapter:
 BANNER = (
     '<div class="admonition drawn"><p class="admonition-title">These faces are drawn</p>'
     "<p>This page ran on {corpora}: faces drawn by this book's own rig, whose Action Units are "
-    "known exactly. No number measured on them is a result on photographs of people, unless its sentence says so.</p></div>"
+    "known exactly. No number here is a result on photographs of people, unless its sentence says so.</p></div>"
 )
 
 
