@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ferlib.book.claims import verdict
+from ferlib.book.claims import chance_of, verdict
 from ferlib.book.record import spoken, with_interval
 
 Result = Mapping[str, Any]
@@ -74,9 +74,4 @@ def _judged(chapter: str, result: Result) -> str | None:
     rows = _rows(result)
     if key not in rows or (isinstance(chance, str) and chance not in rows):
         return None
-    if not isinstance(chance, str):
-        return verdict(rows[key], chance, chance, None)
-    floor = rows[chance]
-    return verdict(
-        rows[key], floor["value"], floor["value"] if floor["high"] is None else floor["high"], None
-    )
+    return verdict(rows[key], *chance_of(chance, rows), None)

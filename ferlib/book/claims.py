@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def judged(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
         rows: dict[str, Any] = {row["key"]: row for row in of.to_dict("records")}
         corpus = str(of["corpus"].iloc[0])
         if claim.key in rows and claim.corpus in ("", corpus.removeprefix(DRAWN_PREFIX)):
-            found, chance = rows[claim.key], _chance(claim, rows)
+            found, chance = rows[claim.key], chance_of(claim.chance, rows)
             yield {
                 **found,
                 "chance": chance[0],
@@ -131,14 +131,20 @@ def judged(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
             }
 
 
-def _chance(claim: Claim, rows: dict[str, dict[str, Any]]) -> tuple[float | None, float | None]:
-    if claim.chance == "":
+def chance_of(
+    chance: str | float, rows: Mapping[str, Mapping[str, Any]]
+) -> tuple[float | None, float | None]:
+    """Its value and the upper end of its interval, as :func:`verdict` takes them.
+
+    chance : the key of a number among ``rows``, or a value; "" where none is named.
+    """
+    if chance == "":
         return None, None
-    if not isinstance(claim.chance, str):
-        return claim.chance, claim.chance
-    if claim.chance not in rows:
+    if not isinstance(chance, str):
+        return chance, chance
+    if chance not in rows:
         return None, math.inf  # without its chance a number shows nothing
-    found = rows[claim.chance]
+    found = rows[chance]
     return found["value"], found["value"] if pd.isna(found["high"]) else found["high"]
 
 

@@ -35,9 +35,9 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(book, source, ignore=shutil.ignore_patterns(*SKIPPED))
     told = {name: _told(file) for name, file in executed.items() if file}
+    by_chapter = {result["chapter"]: result for result in told.values()}
     for page in sorted(source.glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        by_chapter = {result["chapter"]: result for result in told.values()}
         filled = answers.filled(_filled(text, book), by_chapter)
         page.write_text(filled + _ending(text, told), encoding="utf-8")
     for name, file in ({page.name: None for page in source.glob("*.ipynb")} | executed).items():
@@ -45,17 +45,18 @@ def stage(book: Path, source: Path, executed: dict[str, Path | None]) -> None:
         text = json.dumps(notebook)
         (source / name).write_text(text, encoding="utf-8")
         if file and (left := left_folder(file.with_name("result.json"))).is_dir():
-            _copy_left(left, source / "_static" / "data" / name_of(file.with_name(name)), text)
-            for picture in left.glob(
-                "story-*"
-            ):  # of the first page; without this chapter those of the sources stay
-                shutil.copy(picture, source / "_static" / "story" / picture.name.removeprefix("story-"))
+            _copy_left(left, source / "_static", name_of(file.with_name(name)), text)
 
 
-def _copy_left(left: Path, place: Path, page: str) -> None:
-    """Copy what a chapter left; of the data of figures, what its ``page`` has a link to."""
+def _copy_left(left: Path, static: Path, chapter: str, page: str) -> None:
+    """Copy what a chapter left; of the data of figures, what its ``page`` has a link to.
+
+    Pictures of the first page take the place of those of the sources.
+    """
     unasked = [f.name for f in left.glob("figure-*.csv") if f.name not in page]
-    shutil.copytree(left, place, ignore=shutil.ignore_patterns(*unasked))
+    shutil.copytree(left, static / "data" / chapter, ignore=shutil.ignore_patterns(*unasked))
+    for picture in left.glob("story-*"):
+        shutil.copy(picture, static / "story" / picture.name.removeprefix("story-"))
 
 
 def read(file: Path) -> dict[str, Any]:
