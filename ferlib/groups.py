@@ -70,8 +70,7 @@ def spread(
     whom keeps all faces, with the range of 95 of 100 such deals; ``p``: how often a deal is spread as far.
     """
     asked = who.loc[predictions["row"]]
-    names = metrics.emotions_of(predictions)
-    right = predictions[names].idxmax(axis=1).to_numpy() == predictions["truth"].to_numpy()
+    right = metrics.is_right(predictions)
     person, people = pd.factorize(asked["person"])
     group, groups = pd.factorize(asked.drop_duplicates("person")[kind])  # of each person, in the same order
     hits, faces = np.bincount(person, right), np.bincount(person).astype(float)

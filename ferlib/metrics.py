@@ -156,6 +156,33 @@ def around(value: float, draws: np.ndarray, n: int, unit: str, most: float = 1.0
     return Estimate(float(value), max(0.0, value - reach), min(most, value + reach), n, unit)
 
 
+def is_right(predictions: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: whether the most probable class is the truth."""
+    return predictions[emotions_of(predictions)].idxmax(axis=1).to_numpy() == predictions["truth"].to_numpy()
+
+
+def mean_over_people(values: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> Estimate:
+    """Mean of ``values`` (N,) with percentiles over resampled ``people`` (N,)."""
+    of = pd.factorize(people)[0]
+    sums, counts = np.bincount(of, values), np.bincount(of)
+    drawn = rng.integers(len(sums), size=(N_RESAMPLES, len(sums)))
+    draws = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return of_draws(sums.sum() / counts.sum(), draws, len(sums), "subject")
+
+
+def of_draws(value: float, draws: np.ndarray, n: int, unit: str) -> Estimate:
+    """``value`` with the percentiles of the resampled ``draws`` (R,) (Efron & Tibshirani 1993, ch. 13)."""
+    low, high = _interval(draws)
+    return Estimate(float(value), float(low), float(high), n, unit)
+
+
+def side(low: float, high: float, than: float = 0.0) -> str:
+    """Where an interval lies: ``above``, ``below`` or ``not clearly different from`` the number ``than``."""
+    if low > than:
+        return "above"
+    return "below" if high < than else "not clearly different from"
+
+
 def summary_over_seeds(estimates: Iterable[Estimate | float]) -> dict[str, Any]:
     """Several runs of one setting: ``mean``, ``sd`` (n - 1; NaN for one run), ``n``, values ``runs``."""
     values = [e.value if isinstance(e, Estimate) else float(e) for e in estimates]
@@ -199,14 +226,9 @@ def _bootstrap(
     predictions: pd.DataFrame,
     rng: np.random.Generator,
 ) -> Estimate:
-    """``measure`` of the total of ``sums`` (N, D), with percentiles (Efron & Tibshirani 1993, ch. 13).
-
-    measure : (R, D) totals -> (R,) values.
-    """
+    """``measure`` of the total of ``sums`` (N, D).  measure : (R, D) totals -> (R,) values."""
     totals, n, unit = _resampled(sums, predictions, rng)
-    low, high = _interval(measure(totals))
-    value = measure(sums.sum(axis=0, keepdims=True))[0]
-    return Estimate(float(value), float(low), float(high), n, unit)
+    return of_draws(measure(sums.sum(axis=0, keepdims=True))[0], measure(totals), n, unit)
 
 
 def _resampled(

@@ -20,7 +20,7 @@ from ferlib.config import DataError, UsageError, as_plain, check_name, digest
 from ferlib.datasets import megc
 from ferlib.datasets.sequences import parse_codes
 from ferlib.labels import DRAWN_PREFIX
-from ferlib.metrics import LEVEL, N_RESAMPLES, Estimate
+from ferlib.metrics import Estimate, is_right
 from ferlib.micro import clips as whole
 from ferlib.micro import motion, network
 from ferlib.micro.baselines import SVM_C
@@ -173,12 +173,6 @@ def summary(predictions: pd.DataFrame, rng: np.random.Generator) -> dict[str, Es
     }
 
 
-def is_right(predictions: pd.DataFrame) -> np.ndarray:
-    """(C,) bool: whether the most probable class is the truth."""
-    names = metrics.emotions_of(predictions)
-    return predictions[names].idxmax(axis=1).to_numpy() == predictions["truth"].to_numpy()
-
-
 def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Estimate:
     """Accuracy of ``a`` less that of ``b`` on the same clips; people are resampled in both at once.
 
@@ -190,27 +184,18 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Es
         raise DataError("Two tables of predictions can be compared only on the same clips")
     gain = by_clip[0] - by_clip[1]
     person = a.drop_duplicates("row").set_index("row").loc[gain.index, "subject"]
-    codes, people = pd.factorize(person)
-    gained, n = np.bincount(codes, gain), np.bincount(codes)
-    drawn = rng.integers(len(people), size=(N_RESAMPLES, len(people)))
-    low, high = np.quantile(
-        gained[drawn].sum(axis=1) / n[drawn].sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    )
-    return Estimate(float(gained.sum() / n.sum()), float(low), float(high), len(people), "subject")
+    return metrics.mean_over_people(gain.to_numpy(), person.to_numpy(), rng)
 
 
 def verdict(gain: Estimate) -> str:
     """What a difference of accuracies with its interval allows to say."""
-    if gain.low > 0:
-        return "better than"
-    return "worse than" if gain.high < 0 else "not clearly different from"
+    where = metrics.side(gain.low, gain.high)
+    return {"above": "better than", "below": "worse than"}.get(where, where)
 
 
 def against(found: Estimate, chance: float) -> str:
     """Where a score with its interval lies: ``above``, ``below`` or ``not clearly different from`` chance."""
-    if found.low > chance:
-        return "above"
-    return "below" if found.high < chance else "not clearly different from"
+    return metrics.side(found.low, found.high, chance)
 
 
 def told_by_stillness(moving: Estimate, still: Estimate, chance: float) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ferlib.config import UsageError, check_name
 from ferlib.heads import Penalty
-from ferlib.metrics import Estimate
+from ferlib.metrics import Estimate, side
 from ferlib.transfer import au_scores
 from ferlib.transfer.au_scores import Answers, Truth
 
@@ -238,7 +238,8 @@ def in_words(gains: pd.DataFrame) -> str:
 
 def _verdict(value: float, low: float, high: float) -> str:
     """What a difference and its interval say: better, worse, or that neither is shown."""
-    words = "better than" if low > 0 else "worse than" if high < 0 else "not shown to be better or worse than"
+    known = {"above": "better than", "below": "worse than"}
+    words = known.get(side(low, high), "not shown to be better or worse than")
     return f"{words} {{}} ({value:+.3f}, {low:+.3f} to {high:+.3f})"
 
 

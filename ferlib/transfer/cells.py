@@ -69,8 +69,7 @@ class Cell:
 
     def accuracy_of_all(self) -> float:
         """Accuracy where faces that the network cannot name count as wrong."""
-        right = self.predictions[list(self.emotions)].idxmax(axis=1) == self.predictions["truth"]
-        return float(right.sum() / (len(self.predictions) + self.n_left_out))
+        return float(metrics.is_right(self.predictions).sum() / (len(self.predictions) + self.n_left_out))
 
     def dealt(self, rng: np.random.Generator) -> Cell:
         """The same answers with the true names of the faces dealt out at random: what habit alone scores."""

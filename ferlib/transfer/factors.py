@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ferlib import config, features, jobs, metrics, paths
+from ferlib import config, features, jobs, paths
 from ferlib.datasets import FaceSet
 from ferlib.datasets.atomic import replacing
 from ferlib.labels import EMOTIONS
-from ferlib.metrics import Estimate
+from ferlib.metrics import mean_over_people
 from ferlib.runs import Run
 from ferlib.splits import Parts
 from ferlib.transfer import classes
@@ -165,16 +165,6 @@ def _right(run: Run, faces: FaceSet) -> np.ndarray:
     kept = classes.shared(run.emotions, faces.emotions)
     p = classes.restricted(features.probabilities(run, faces), run.emotions, kept)
     return np.array(kept)[p.argmax(axis=1)] == faces.table["emotion"].to_numpy()
-
-
-def mean_over_people(values: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """Mean of ``values`` (N,) with percentiles over resampled people."""
-    of = pd.factorize(people)[0]
-    sums, counts = np.bincount(of, values), np.bincount(of)
-    drawn = rng.integers(len(sums), size=(metrics.N_RESAMPLES, len(sums)))
-    draws = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(draws, [(1 - metrics.LEVEL) / 2, (1 + metrics.LEVEL) / 2])
-    return Estimate(float(values.mean()), float(low), float(high), len(sums), "subject")
 
 
 def label_noise(run: Run, parts: Parts, shares: Sequence[float], rng: np.random.Generator) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ferlib.labels import DRAWN_PREFIX
-from ferlib.metrics import N_RESAMPLES, Estimate
+from ferlib.metrics import N_RESAMPLES, Estimate, side
 
 LEAKS: dict[str, str] = {
     "epoch on test": "the best epoch is chosen on the test split",
@@ -108,9 +108,8 @@ def named(finding: Finding) -> str:
 
 def verdict(row: pd.Series) -> str:
     """What the difference of a row of :func:`table` says, in words."""
-    if row["low"] > 0:
-        return "inflates"
-    return "deflates" if row["high"] < 0 else "no effect shown"
+    words = {"above": "inflates", "below": "deflates"}
+    return words.get(side(row["low"], row["high"]), "no effect shown")
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

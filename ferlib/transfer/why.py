@@ -11,12 +11,11 @@ import pandas as pd
 
 from ferlib import features, learner, metrics
 from ferlib.datasets import FaceSet
-from ferlib.metrics import Estimate
+from ferlib.metrics import Estimate, mean_over_people
 from ferlib.recipes import RECIPES
 from ferlib.runs import Run
 from ferlib.transfer import classes, matching, shift
 from ferlib.transfer.cells import Cell
-from ferlib.transfer.factors import mean_over_people
 from ferlib.transfer.matrix import rows_of
 from ferlib.transfer.settings import Matrix, faces_of, folds_of, pairs, parts_of
 
@@ -37,11 +36,9 @@ def mean_over_cells(
         sums, counts = (np.bincount(codes, w, len(people[cell.target])) for w in (got, np.ones_like(got)))
         values.append(got.mean())
         drawn.append(sums[draws[cell.target]].sum(axis=1) / counts[draws[cell.target]].sum(axis=1))
-    tail = (1 - metrics.LEVEL) / 2
-    low, high = np.quantile(np.mean(drawn, axis=0), [tail, 1 - tail])
     unit = "subject" if all(cell.knows_people for cell in cells) else "person or image"
     n = sum(len(p) for p in people.values())
-    return Estimate(float(np.mean(values)), float(low), float(high), n, unit)
+    return metrics.of_draws(np.mean(values), np.mean(drawn, axis=0), n, unit)
 
 
 def _people(cells: list[Cell], target: str) -> pd.Index:
@@ -59,7 +56,7 @@ def as_estimate(row: Mapping[str, Any]) -> Estimate:
 
 def right(cell: Cell) -> np.ndarray:
     """(N,) bool: which predictions are right."""
-    return (cell.predictions[list(cell.emotions)].idxmax(axis=1) == cell.predictions["truth"]).to_numpy()
+    return metrics.is_right(cell.predictions)
 
 
 def commonest(cell: Cell) -> np.ndarray:
