@@ -1,7 +1,8 @@
-"""What the face rig must reach, measured:  python tests/benchmarks/bench_rig.py speed|aus|transfer|sheets [options].
+"""What the face rig must reach:  python tests/benchmarks/bench_rig.py speed|aus|blinks|transfer|sheets [options].
 
 speed     faces a second at 48 and 96 px, one process a core, one thread each
 aus       AUC of a HOG + linear probe for each AU at C or more: alone, as in CK+, in the wild; new people in the test
+blinks    AUC of a blink (AU45) in a clip against eyes that stay open and eyes that close and stay shut (AU43)
 transfer  small networks trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
           Tune on Training rows (the default); --usage PublicTest is looked at once, at the end
 sheets    pictures to judge by eye: emotions, AUs, poses and tones, and an unlabelled one for strangers
@@ -20,6 +21,7 @@ import torch
 
 from ferlib import distance
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
+from ferlib.synthetic import dynamics
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import draw_expressions
 from ferlib.synthetic.people import draw_people, seeds_of, uniforms
@@ -96,6 +98,55 @@ def aus(args) -> None:
         areas = {au: auc(score[:, u], y[cut:, u]) for u, au in enumerate(DRAWN_AUS) if y[cut:, u].sum() >= 10}
         print(f"{mode}: mean AUC {np.mean(list(areas.values())):.3f} over {len(areas)} AUs, n = {args.n}")
         print("   " + " ".join(f"{au[2:]}:{area:.2f}" for au, area in areas.items()))
+
+
+BLINK_FPS, BLINK_FRAMES = 30, 30
+
+
+def draw_clips(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Clips of people ``first`` to ``last``, one each: frames (N, T, 96, 96) uint8, grey, and how far the eyes are
+    shut (N, T) in [0, 5].  Every third blinks once, every third closes the eyes for good, one keeps them open."""
+    torch.set_num_threads(1)
+    films, shut = [], []
+    for person in range(*job):
+        rng = np.random.default_rng([45, person])
+        levels = np.zeros((BLINK_FRAMES, len(DRAWN_AUS), 2), np.float32)
+        middle = int(rng.integers(BLINK_FRAMES // 4, 3 * BLINK_FRAMES // 4))
+        lids = dynamics.blink(BLINK_FRAMES, BLINK_FPS, middle, rng)
+        if person % 3 == 1:
+            lids = np.maximum.accumulate(lids)
+        if person % 3 < 2:
+            levels[:, DRAWN_AUS.index(("AU45", "AU43")[person % 3])] = lids[:, None]
+        turn = torch.as_tensor(dynamics.drift(BLINK_FRAMES, BLINK_FPS, 1.5, rng), dtype=torch.float32)
+        scene = draw_scenes(seeds_of("bench-blinks", 0, [person]), "studio")[np.zeros(BLINK_FRAMES, int)]
+        scene = scene.with_(
+            **{a: getattr(scene, a) + turn[:, k] for k, a in enumerate(("yaw", "pitch", "roll"))}
+        )
+        who = draw_people("bench-blinks", 0, np.full(BLINK_FRAMES, person))
+        films.append(draw_faces(who, levels, scene, 96).grey.numpy().astype(np.uint8))
+        shut.append(levels.max((1, 2)))
+    return np.stack(films), np.stack(shut)
+
+
+def blinks(args) -> None:
+    """One frame says how far the eyes are shut; a blink is what shuts and opens again."""
+    n = args.n // BLINK_FRAMES // 30 * 30
+    parts = in_parallel(draw_clips, [(i, i + 10) for i in range(0, n, 10)], args.workers)
+    films, shut = (np.concatenate(several) for several in zip(*parts, strict=True))
+    x = hog(films.reshape(-1, 96, 96)).reshape(n, BLINK_FRAMES, -1)
+    cut = n // 2 // 3 * 3
+    seen = x[:cut].reshape(cut * BLINK_FRAMES, -1)
+    middle = seen.mean(0)
+    gram = (seen - middle).T @ (seen - middle) + 0.003 * len(seen) * np.eye(seen.shape[1], dtype=np.float32)
+    weight = np.linalg.solve(gram, (seen - middle).T @ (shut[:cut].ravel() - shut[:cut].mean()))
+    lids = (x[cut:] - middle) @ weight
+    again = lids.max(1) - np.maximum(lids[:, 0], lids[:, -1])
+    kind = np.arange(cut, n) % 3
+    for name, other in (("eyes that stay open", 2), ("eyes that shut and stay shut", 1)):
+        rows = (kind == 0) | (kind == other)
+        print(
+            f"a blink against {name}: AUC {auc(again[rows], kind[rows] == 0):.3f}, {rows.sum()} clips of new people"
+        )
 
 
 def pixels_of(rows: pd.DataFrame) -> np.ndarray:
@@ -191,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("speed", "aus", "transfer", "sheets"))
+    parser.add_argument("what", choices=("speed", "aus", "blinks", "transfer", "sheets"))
     parser.add_argument("--n", type=int, default=12000)
     parser.add_argument("--modes", default="alone,ckplus,wild")
     parser.add_argument("--workers", type=int, default=2)
@@ -204,7 +255,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
     args = parser.parse_args()
-    {"speed": speed, "aus": aus, "transfer": transfer, "sheets": sheets}[args.what](args)
+    {"speed": speed, "aus": aus, "blinks": blinks, "transfer": transfer, "sheets": sheets}[args.what](args)
 
 
 if __name__ == "__main__":
