@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ferlib import metrics, paths
+from ferlib import metrics
 from ferlib.config import DataError
-from ferlib.datasets import FaceSet
-from ferlib.labels import DRAWN_PREFIX, FER2013_CODES
+from ferlib.datasets import FaceSet, drawn
+from ferlib.labels import DRAWN_PREFIX
 from ferlib.metrics import N_RESAMPLES, Estimate
 
 KINDS = ("skin tone", "age", "glasses", "sex")
@@ -22,21 +22,15 @@ AGES = {"18 to 29": 18, "30 to 44": 30, "45 to 59": 45, "60 and over": 60}
 def of(faces: FaceSet) -> pd.DataFrame | None:
     """Who is in each of the N faces: ``person`` and a group of each of :data:`KINDS`, indexed by ``row``.
 
-    Skin tones are those of the Monk scale, 1 (lightest) to 10.  None where the corpus is photographed, or where
-    the rig's truth about it is not in the home.  Raises ``DataError`` where that truth is of other faces.
+    Skin tones are those of the Monk scale, 1 (lightest) to 10.  None and ``DataError`` as of :func:`drawn.truth_of`.
     """
-    plain = faces.corpus.removeprefix(DRAWN_PREFIX)
-    file = paths.drawn(plain) / "truth.parquet"
-    if not faces.synthetic or not file.is_file():
+    truth = drawn.truth_of(faces)
+    if truth is None:
         return None
-    truth = pd.read_parquet(file)
-    if "image" not in truth:  # FER2013 has rows, and codes
-        truth["image"] = truth["row"].map("fer{:07d}.png".format)
-        truth["emotion"] = np.array(FER2013_CODES)[truth["emotion"]]
-    truth = truth.set_index("image").reindex(faces.table["image"])
     told, held = (table["emotion"].fillna("").to_numpy(str) for table in (truth, faces.table))
-    if truth["person"].isna().any() or (told != held).any():
-        raise DataError(f"{file} is of other faces. Draw the corpus again:  ferlib corpus make {plain}")
+    if (told != held).any():
+        again = f"Draw it again:  ferlib corpus make {faces.corpus.removeprefix(DRAWN_PREFIX)}"
+        raise DataError(f"The rig knows other emotions of {faces.corpus} than its store. {again}")
     age = np.searchsorted(list(AGES.values()), truth["age"], side="right") - 1
     who = {
         "person": truth["person"].astype(int),

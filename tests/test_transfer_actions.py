@@ -293,7 +293,7 @@ def test_the_rig_knows_the_codes_that_a_layout_leaves_out(names):
     assert labels.au_present(coded.table).sum() == 2
     assert actions.with_codes(dataclasses.replace(bare, synthetic=False)) is None
     truth[1:].to_parquet(file)
-    with pytest.raises(DataError, match=r"speaks of other faces.*ferlib corpus make folder-names"):
+    with pytest.raises(DataError, match=r"is of other faces.*ferlib corpus make folder-names"):
         actions.with_codes(bare)
 
 

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name, code_digest
 from ferlib.datasets.atomic import replacing
+from ferlib.datasets.base import FaceSet
 from ferlib.datasets.native import DRAWN
-from ferlib.labels import DRAWN_PREFIX
+from ferlib.labels import DRAWN_PREFIX, FER2013_CODES
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
     "fer2013": {"quick": {"n_images": 6000}, "full": {"n_images": 35_887}},
@@ -75,6 +79,25 @@ def make(
         command = [f"ferlib corpus make {name}", *(f"--{k} {v}" for k, v in given.items() if v is not None)]
         _complete(fresh / DRAWN, {"rig": rig_digest(), "command": " ".join(command)})
     return out
+
+
+def truth_of(faces: FaceSet) -> pd.DataFrame | None:
+    """What the rig knows of each of the N faces, in their order; indexed by ``image``.
+
+    None for photographs, and where the native tree with its truth is not in the home.  Raises ``DataError`` where
+    it lacks a face.
+    """
+    plain = faces.corpus.removeprefix(DRAWN_PREFIX)
+    file = paths.drawn(plain) / "truth.parquet"
+    if not faces.synthetic or not file.is_file():
+        return None
+    truth = pd.read_parquet(file)
+    if "image" not in truth:  # FER2013 has rows, and codes
+        truth["image"] = truth["row"].map("fer{:07d}.png".format)
+        truth["emotion"] = np.array(FER2013_CODES)[truth["emotion"]]
+    if not faces.table["image"].isin(truth["image"]).all():
+        raise DataError(f"{file} is of other faces. Draw the corpus again:  ferlib corpus make {plain}")
+    return truth.set_index("image").loc[faces.table["image"]]
 
 
 def rig_digest() -> str:

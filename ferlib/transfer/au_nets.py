@@ -7,13 +7,12 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from ferlib import augment, batches, config, devices, features, heads, labels, paths, runs, splits
 from ferlib.config import DataError
-from ferlib.datasets import FaceSet
+from ferlib.datasets import FaceSet, drawn
 from ferlib.datasets.base import resized
 from ferlib.recipes import RECIPES, lr_factor, optimiser_of
 from ferlib.runs import Run
@@ -105,18 +104,11 @@ def with_codes(faces: FaceSet) -> FaceSet | None:
     """Faces of a drawn corpus with the AU codes that its layout leaves out and the rig knows.
 
     A code is the level of the stronger side, rounded; what is weaker than half an A is absent.
-    None for photographs, and where the native tree with its truth is not in the home.  Raises ``DataError``
-    where the truth speaks of other faces.
+    None and ``DataError`` as of :func:`drawn.truth_of`.
     """
-    plain = faces.corpus.removeprefix(labels.DRAWN_PREFIX)
-    file = paths.drawn(plain) / "truth.parquet"
-    if not faces.synthetic or not file.is_file():
+    own = drawn.truth_of(faces)
+    if own is None:
         return None
-    truth = pd.read_parquet(file)
-    key = "image" if "image" in truth else "row"
-    if not faces.table[key].isin(truth[key]).all():
-        raise DataError(f"{file} speaks of other faces. Draw them again:  ferlib corpus make {plain}")
-    own = truth.set_index(key).loc[faces.table[key]]
     sides = [[f"{au}_{side}" for side in ("left", "right")] for au in labels.DRAWN_AUS]
     levels = {
         au: own[pair].max(axis=1).round().to_numpy(np.float32)
