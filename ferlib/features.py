@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +23,8 @@ from scipy.special import softmax
 
 from ferlib import batches, config, paths
 from ferlib.config import DataError, check_name
-from ferlib.datasets.atomic import locked, replacing
 from ferlib.datasets.base import FaceSet, resized
+from ferlib.keep import digest_of, locked, replacing
 from ferlib.recipes import RECIPES
 from ferlib.runs import Run
 
@@ -113,10 +112,7 @@ def place_of(run: Run, faces: FaceSet, layer: str = "") -> Path:
 def content_digest(faces: FaceSet) -> str:
     """Digest of the pictures themselves, so that altered or reordered faces are never taken for others."""
     if faces not in _DIGESTS:
-        seen = hashlib.sha256(str(faces.images.shape).encode())
-        for start in range(0, len(faces), 4096):
-            seen.update(np.ascontiguousarray(faces.images[start : start + 4096]).data)
-        _DIGESTS[faces] = seen.hexdigest()[:32]
+        _DIGESTS[faces] = digest_of(faces.images)
     return _DIGESTS[faces]
 
 

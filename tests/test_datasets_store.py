@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from fer_world import store
 
-from ferlib import datasets, paths
+from ferlib import datasets, keep, paths
 from ferlib.config import DataError, UsageError
-from ferlib.datasets import atomic, listing
+from ferlib.datasets import listing
 
 ABOUT = {"synthetic": True, "licence": "none", "source": "test"}
 
@@ -190,7 +190,7 @@ def test_a_killed_writer_leaves_the_old_store_or_the_new_one(home):
 def test_a_kill_between_the_two_renames_loses_nothing(home):
     datasets.write_store("synthetic-a", faces_of(2, 7), table_of(2), ABOUT)
     place = paths.corpus("synthetic-a")
-    os.rename(place, atomic.aside(place))
+    os.rename(place, keep.aside(place))
     assert datasets.load("synthetic-a").images[0, 0, 0] == 7
     listing.prune()
     assert place.is_dir()

@@ -8,7 +8,7 @@ import ferlib
 
 PACKAGE = Path(ferlib.__file__).parent
 LEVELS = {
-    "labels": 0, "paths": 0, "config": 0, "lifeline": 0,
+    "labels": 0, "paths": 0, "config": 0, "keep": 0, "lifeline": 0,
     "datasets": 1, "synthetic": 1, "splits": 1, "augment": 1, "faces": 1, "devices": 1, "batches": 1, "jobs": 1,
     "models": 2, "recipes": 2, "runs": 2, "heads": 2,
     "metrics": 3, "groups": 3, "au_stats": 3,

@@ -265,7 +265,7 @@ draw(smic, Path({str(tmp_path)!r}) / "smic", drawer=slow_faces)
 
 
 def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path):
-    half = tmp_path / ".smic.12345.drawing" / "HS"
+    half = tmp_path / ".smic.12345.tmp" / "HS"
     half.mkdir(parents=True)
     (half / "x.bmp").write_bytes(b"half")
     tree = draw(smic, tmp_path / "smic")

@@ -12,7 +12,7 @@ from tiny_faces import EMOTIONS, tiny_faces
 import ferlib
 from ferlib import learner, splits
 from ferlib.config import UsageError
-from ferlib.transfer import leak_nets, leak_scores, leaks
+from ferlib.transfer import leak_scores, leaks
 from ferlib.transfer.leaks import Lab
 
 LAB = Lab(
@@ -64,7 +64,7 @@ def test_where_everybody_shows_everything_folds_by_image_add_nothing():
     assert pair.leak == "folds by image"
     for training in (*pair.clean, *pair.leaky):
         leaks.unguarded(training)
-    kept = [{len(leak_nets.read(t)["test"]) for t in of} for of in (pair.clean, pair.leaky)]
+    kept = [{len(leaks.unguarded(t)["test"]) for t in of} for of in (pair.clean, pair.leaky)]
     assert kept == [{LAB.n_epochs}, {1}]  # every epoch where one is chosen on val, else the last
     difference = leaks.compared(pair, np.random.default_rng(0)).difference
     assert difference.low <= 0 <= difference.high

@@ -15,12 +15,12 @@ from typing import Any
 from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name
 from ferlib.datasets.about import how_to_get
-from ferlib.datasets.atomic import locked
 from ferlib.datasets.base import FaceSet, load
 from ferlib.datasets.drawn import make, outdated, writers
 from ferlib.datasets.native import LayoutError, Reading, drawn_mark, store_reading, stored_name
 from ferlib.datasets.report import Finding, Report
 from ferlib.datasets.store import is_prepared, open_store, read_manifest, verify_store, write_store
+from ferlib.keep import locked
 from ferlib.labels import DRAWN_PREFIX
 
 __all__ = [

@@ -13,9 +13,9 @@ import pandas as pd
 
 from ferlib import paths
 from ferlib.config import DataError, UsageError, check_name, code_digest
-from ferlib.datasets.atomic import replacing
 from ferlib.datasets.base import FaceSet
 from ferlib.datasets.native import DRAWN
+from ferlib.keep import replacing
 from ferlib.labels import DRAWN_PREFIX, FER2013_CODES
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
@@ -71,8 +71,6 @@ def make(
         for child in list(written.iterdir()):
             child.rename(fresh / child.name)
         written.rmdir()
-        for left in fresh.glob(".tree*"):  # its lock
-            left.unlink()
         if not (fresh / DRAWN).is_file():
             raise DataError(f"The writer of {name} left no {DRAWN}; nothing was kept")
         given = {"size": size, "subjects": n_subjects, "images": n_images, "seed": seed or None}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferlib import paths
+from ferlib import keep, paths
 from ferlib.config import DataError
-from ferlib.datasets import atomic
 from ferlib.datasets.about import ABOUT
 from ferlib.datasets.drawn import outdated
 from ferlib.datasets.store import is_prepared, read_manifest
@@ -90,8 +89,8 @@ def prune() -> str:
         for name in sorted(names):
             place = group / name
             try:
-                with filelock.FileLock(atomic.lock_of(place), timeout=0):
-                    lines += [f"removed {left}" for left in atomic.tidy(place)]
+                with filelock.FileLock(keep.lock_of(place), timeout=0):
+                    lines += [f"removed {left}" for left in keep.tidy(place)]
             except filelock.Timeout:
                 lines.append(f"left alone: {place} is being written")
     return "\n".join(lines) or "Nothing to prune."

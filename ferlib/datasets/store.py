@@ -20,8 +20,8 @@ import pandas as pd
 import ferlib
 from ferlib import paths
 from ferlib.config import DataError
-from ferlib.datasets.atomic import aside, replacing
 from ferlib.datasets.report import Report
+from ferlib.keep import aside, replacing
 from ferlib.labels import DRAWN_PREFIX, EMOTIONS, SPLITS
 
 IMAGES, TABLE, MANIFEST, LEFT_OUT = "images.npy", "table.parquet", "manifest.json", "left_out.csv"

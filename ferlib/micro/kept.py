@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ferlib import config, paths
+from ferlib import config, keep, paths
 
 MODULES = ("augment", "batches", "features", "models", "splits", "micro.clips", "micro.kept", "micro.loso",
            "micro.motion", "micro.network")  # fmt: skip
@@ -46,21 +45,16 @@ def key(*parts: Any) -> str:
 
 def _told(part: Any) -> Any:
     arrays = part if isinstance(part, list) else [part]
-    if not all(isinstance(array, np.ndarray) for array in arrays):
-        return part
-    seen = hashlib.sha256()
-    for array in arrays:
-        seen.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return seen.hexdigest()
+    return keep.digest_of(*arrays) if all(isinstance(array, np.ndarray) for array in arrays) else part
 
 
 def find_or_make(key: str, fold: int, make: Callable[[], Sequence[Fold]]) -> list[Fold]:
     """The readings of ``fold`` under ``key``; made where they are not there yet, and written whole."""
     place = paths.transfer() / "micro" / f"{key}-{fold:03d}.npz"
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        flat = {f"{i}.{name}": array for i, one in enumerate(make()) for name, array in vars(one).items()}
-        paths.write_open(place, lambda file: np.savez(file, **flat))
-    with np.load(place) as found:
-        n = len({name.partition(".")[0] for name in found.files})
-        return [Fold(**{name: found[f"{i}.{name}"] for name in Fold.__dataclass_fields__}) for i in range(n)]
+
+    def flat() -> dict[str, np.ndarray]:
+        return {f"{i}.{name}": array for i, one in enumerate(make()) for name, array in vars(one).items()}
+
+    found = keep.arrays(place, flat)
+    n = len({name.partition(".")[0] for name in found})
+    return [Fold(**{name: found[f"{i}.{name}"] for name in Fold.__dataclass_fields__}) for i in range(n)]

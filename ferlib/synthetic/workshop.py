@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,10 @@ from tqdm import tqdm
 import ferlib
 from ferlib import jobs
 from ferlib.config import DataError, digest
+from ferlib.keep import replacing
 from ferlib.lifeline import die_with
 
 DRAWN = "DRAWN.json"
-LOCK_WAIT_S = 3600.0
 STALLED_S = 600.0
 """How long all workers may finish nothing before they are given up; a piece of work takes them a second or two."""
 
@@ -94,45 +93,17 @@ def _begin(owner: int) -> None:
 def fresh_folder(out: Path) -> Iterator[Path]:
     """A folder to fill; when all went well it becomes ``out``, else ``out`` stays as it was.
 
+    Its lock is a file of this user's own, away from ``out``: nothing but the tree is left beside it.
     Raises ``DataError`` where ``out`` holds something that was not drawn.
     """
-    import filelock
-
     out = Path(out).absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(_lock_of(out), timeout=LOCK_WAIT_S):
-        _tidy(out)
-        fresh = out.with_name(f".{out.name}.{os.getpid()}.drawing")
-        fresh.mkdir()
-        try:
-            yield fresh
-            if out.exists():
-                os.rename(out, _aside(out))
-            os.rename(fresh, out)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            _tidy(out)
-
-
-def _lock_of(out: Path) -> Path:
-    """A lock file of this user's own, away from ``out``: nothing but the tree is left beside it."""
-    return Path(tempfile.gettempdir()) / f"ferlib-{digest(str(Path.home()), str(out))}.lock"
-
-
-def _aside(out: Path) -> Path:
-    return out.with_name(f".{out.name}.old")
-
-
-def _tidy(out: Path) -> None:
-    """Undo what a killed writer of ``out`` left behind; refuse to replace what was not drawn."""
-    if _aside(out).exists() and not out.exists():
-        os.rename(_aside(out), out)
-    for left in (_aside(out), *out.parent.glob(f".{out.name}.*.drawing")):
-        shutil.rmtree(left, ignore_errors=True)
-    if out.exists() and not (out.is_dir() and ((out / DRAWN).is_file() or not any(out.iterdir()))):
-        raise DataError(
-            f"{out} holds files that were not drawn. Choose another place:  ferlib corpus make --out DIR"
-        )
+    lock = Path(tempfile.gettempdir()) / f"ferlib-{digest(str(Path.home()), str(out))}.lock"
+    with replacing(out, lock) as fresh:
+        if out.exists() and not (out.is_dir() and ((out / DRAWN).is_file() or not any(out.iterdir()))):
+            raise DataError(
+                f"{out} holds files that were not drawn. Choose another place:  ferlib corpus make --out DIR"
+            )
+        yield fresh
 
 
 def write_mark(folder: Path, corpus: str, settings: dict[str, Any], seed: int) -> None:

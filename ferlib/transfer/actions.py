@@ -9,15 +9,13 @@ emotion network has seen.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ferlib import config, features, heads, jobs, labels, paths, splits
+from ferlib import config, features, heads, jobs, keep, labels, paths, splits
 from ferlib.config import DataError, UsageError
 from ferlib.datasets import FaceSet
 from ferlib.datasets.base import resized
@@ -68,17 +66,20 @@ def study(
     roles, runs = divided(run, faces, how)
     codes = same.table[labels.au_columns(same.table)].to_json() if same else ""
     key = config.digest(how, [r.key for r in runs], codes, features.content_digest(faces),
-                        [hashlib.sha256("".join(r).encode()).hexdigest() for r in roles.astype(str)],
+                        keep.digest_of(roles.astype("S5")),
                         faces.table[labels.au_columns(faces.table)].to_json(),
                         config.code_digest(MODULES), length=16)  # fmt: skip
     place = paths.transfer() / f"actions-{faces.corpus}-{key}.npz"
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
+
+    def flat() -> dict[str, np.ndarray]:
         read = _features(faces, same, roles, runs, how, (n_jobs, scheduler))
         made = answered(read, faces, roles, how, (n_jobs, scheduler))
-        flat = {f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()}
-        paths.write_open(place, lambda file: np.savez(file, **flat))
-    return judged(faces, roles, how, _load(place, how.sources), _who_learned(faces, runs))
+        return {f"{s}.{k}": v for s, a in made.items() for k, v in vars(a).items()}
+
+    found = keep.arrays(place, flat)
+    fields = [field.name for field in dataclasses.fields(Answers)]
+    told = {s: Answers(**{name: found[f"{s}.{name}"] for name in fields}) for s in how.sources}
+    return judged(faces, roles, how, told, _who_learned(faces, runs))
 
 
 def coded(faces: FaceSet) -> FaceSet:
@@ -249,12 +250,6 @@ def _shortened(x: np.ndarray, train: np.ndarray, most: int) -> np.ndarray:
     mean = x[train].mean(axis=0)
     _, _, directions = np.linalg.svd(x[train] - mean, full_matrices=False)
     return (x - mean) @ directions[:most].T
-
-
-def _load(place: Path, sources: Sequence[str]) -> dict[str, Answers]:
-    fields = [field.name for field in dataclasses.fields(Answers)]
-    with np.load(place) as kept:
-        return {s: Answers(**{name: kept[f"{s}.{name}"] for name in fields}) for s in sources}
 
 
 def judged(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from ferlib import augment, batches, config, devices, features, heads, labels, paths, runs, splits
+from ferlib import augment, batches, config, devices, features, heads, keep, labels, paths, runs, splits
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet, drawn
 from ferlib.datasets.base import resized
@@ -55,10 +54,8 @@ class NetPlan:
         """The network after the epoch with the lowest loss on val: found in the home, or trained."""
         from safetensors.torch import load_file, save_file
 
-        seen = hashlib.sha256()
-        for array in (self.images, self.present, self.roles.astype("S5"), self.rows):
-            seen.update(np.ascontiguousarray(array).tobytes())
-        made_of = config.digest(self.key, seen.hexdigest(), self.n_epochs, self.batch_size, self.seed,
+        seen = keep.digest_of(self.images, self.present, self.roles.astype("S5"), self.rows)
+        made_of = config.digest(self.key, seen, self.n_epochs, self.batch_size, self.seed,
                                 config.code_digest(MODULES), length=16)  # fmt: skip
         place = paths.transfer() / f"au-network-{made_of}.safetensors"
         if not place.is_file():

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ferlib import config, features, jobs, paths
 from ferlib.datasets import FaceSet
-from ferlib.datasets.atomic import replacing
+from ferlib.keep import replacing
 from ferlib.labels import EMOTIONS
 from ferlib.metrics import mean_over_people
 from ferlib.runs import Run

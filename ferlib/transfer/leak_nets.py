@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferlib import config, devices, learner, paths
+from ferlib import config, devices, keep, learner, paths
 from ferlib.augment import Augmentation
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
@@ -63,10 +62,8 @@ class Training:
     @cached_property
     def place(self) -> Path:
         """Where what it answered is kept."""
-        seen = hashlib.sha256()
-        for faces in (self.train, *self.watched.values()):
-            for array in (faces.images, faces.labels, faces.table["row"].to_numpy()):
-                seen.update(np.ascontiguousarray(array).tobytes())
+        sets = (self.train, *self.watched.values())
+        seen = keep.digest_of(*(a for f in sets for a in (f.images, f.labels, f.table["row"].to_numpy())))
         how = [
             self.lab.width,
             self.lab.n_epochs,
@@ -75,23 +72,16 @@ class Training:
             self.seed,
             self.augmentation,
         ]
-        made_of = config.digest(
-            how, list(self.watched), seen.hexdigest(), config.code_digest(MODULES), length=16
-        )
+        made_of = config.digest(how, list(self.watched), seen, config.code_digest(MODULES), length=16)
         return paths.transfer() / f"leak-{self.train.corpus}-{made_of}.npz"
 
 
-def unguarded(training: Training) -> Path:
+def unguarded(training: Training) -> dict[str, np.ndarray]:
     """Train on whatever is given and predict the watched sets.  UNSAFE: sees test faces.
 
-    Returns the file of probabilities, (E, N, K) float32 for each watched set; found again where it is there.
+    Returns (E, N, K) float32 probabilities of each watched set, of every epoch or of the last; found again in the home.
     """
-    place = training.place
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        made = _traced(training)
-        paths.write_open(place, lambda file: np.savez(file, allow_pickle=False, **made))
-    return place
+    return keep.arrays(training.place, lambda: _traced(training))
 
 
 def _traced(training: Training) -> dict[str, np.ndarray]:
@@ -111,9 +101,3 @@ def _traced(training: Training) -> dict[str, np.ndarray]:
             for name, faces in training.watched.items():
                 traces[name].append(learner.predict(net.evaluated, faces.images))
     return {name: np.stack(trace) for name, trace in traces.items()}
-
-
-def read(training: Training) -> dict[str, np.ndarray]:
-    """What :func:`unguarded` kept: watched set -> (E, N, K) probabilities of every epoch, or of the last."""
-    with np.load(training.place) as kept:
-        return {name: kept[name] for name in training.watched}

@@ -22,7 +22,6 @@ from ferlib.config import DataError
 from ferlib.datasets import FaceSet
 from ferlib.datasets.base import resized
 from ferlib.recipes import TrainConfig
-from ferlib.transfer import leak_nets
 from ferlib.transfer.leak_nets import Lab, Training, unguarded
 from ferlib.transfer.leak_scores import (
     LEAKS,
@@ -203,7 +202,7 @@ def _renumbered(faces: FaceSet, rows: np.ndarray) -> FaceSet:
 
 def chosen_on(name: str) -> Callable[[Training], int]:
     """The epoch that is best on the watched set ``name``.  LEAK where that is test."""
-    return lambda training: best_epoch(leak_nets.read(training)[name], training.watched[name].labels)
+    return lambda training: best_epoch(unguarded(training)[name], training.watched[name].labels)
 
 
 def last(training: Training) -> int:
@@ -240,7 +239,7 @@ def _answers(trainings: list[Training], epoch_of: Callable[[Training], int]) -> 
     tables = []
     for run, training in enumerate(trainings):
         faces = training.watched["test"]
-        right = right_at(leak_nets.read(training)["test"], faces.labels, epoch_of(training))
+        right = right_at(unguarded(training)["test"], faces.labels, epoch_of(training))
         unit = faces.subjects if faces.subjects is not None else faces.table["row"].astype(str)
         tables.append(pd.DataFrame({"run": run, "row": faces.table["row"], "unit": unit, "right": right}))
     return pd.concat(tables, ignore_index=True)

@@ -19,7 +19,7 @@ import pandas as pd
 from ferlib import config, features, jobs, learner, paths, runs, training
 from ferlib.config import DataError
 from ferlib.datasets import FaceSet
-from ferlib.datasets.atomic import locked
+from ferlib.keep import locked
 from ferlib.recipes import RECIPES
 from ferlib.runs import Run
 from ferlib.splits import Parts

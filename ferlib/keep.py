@@ -1,12 +1,15 @@
-"""Replace a folder so that it is whole or not there, whatever is killed, whenever."""
+"""Keep what was made so that it is whole or not there, whatever is killed, whenever: folders, and files of arrays."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from ferlib import paths
 from ferlib.config import DataError
@@ -14,18 +17,36 @@ from ferlib.config import DataError
 LOCK_WAIT_S = 3600.0
 
 
+def digest_of(*arrays: np.ndarray) -> str:
+    """Digest of arrays: their types, shapes and content."""
+    seen = hashlib.sha256()
+    for array in arrays:
+        seen.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return seen.hexdigest()
+
+
+def arrays(place: Path, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The named arrays in the file ``place`` (``.npz``); made where they are not there yet."""
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = make()
+        paths.write_open(place, lambda file: np.savez(file, allow_pickle=False, **made))
+    with np.load(place) as found:
+        return dict(found)
+
+
 @contextmanager
-def locked(place: Path) -> Iterator[None]:
-    """Hold the lock of ``place``; the system frees it when its holder dies.
+def locked(place: Path, lock: Path | None = None) -> Iterator[None]:
+    """Hold the lock of ``place``, the file ``lock``; the system frees it when its holder dies.
 
     Raises ``DataError`` where another holds it for longer than ``LOCK_WAIT_S``, or the disk refuses.
     """
     import filelock  # readers do without
 
-    lock = filelock.FileLock(lock_of(place), timeout=LOCK_WAIT_S)
+    held = filelock.FileLock(lock or lock_of(place), timeout=LOCK_WAIT_S)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        held.acquire()
     except filelock.Timeout:
         raise DataError(f"{place} is being written by another process; wait for it, or end it") from None
     except OSError as error:
@@ -33,7 +54,7 @@ def locked(place: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 def _refusal(place: Path, error: OSError) -> str:
@@ -42,13 +63,13 @@ def _refusal(place: Path, error: OSError) -> str:
 
 
 @contextmanager
-def replacing(place: Path) -> Iterator[Path]:
+def replacing(place: Path, lock: Path | None = None) -> Iterator[Path]:
     """A fresh empty folder to fill; when the block ends well it is flushed to the disk and becomes ``place``.
 
-    One writer of a place at a time.  If the block raises, ``place`` stays as it was.  Raises ``DataError`` where
-    the disk refuses.
+    One writer of a place at a time, by the file ``lock`` (beside ``place``, unless told).  If the block raises,
+    ``place`` stays as it was.  Raises ``DataError`` where the disk refuses.
     """
-    with locked(place):
+    with locked(place, lock):
         fresh = place.with_name(f".{place.name}.{os.getpid()}.tmp")
         try:
             tidy(place)
