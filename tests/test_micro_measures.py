@@ -1,5 +1,6 @@
 """Scores of micro-expressions: pooled over folds, by hand; classes; spotting in long films."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from native_stand_in import flat_faces
 
 from ferlib.config import DataError, UsageError
+from ferlib.datasets import megc
 from ferlib.metrics import Estimate
 from ferlib.micro import clips, drawn, measures, spotting
 from ferlib.micro.drawn import Film, LongFilm
@@ -38,6 +40,16 @@ def test_uf1_and_uar_equal_what_a_hand_computes_over_all_folds():
     assert found["uar"].value == pytest.approx((2 / 4 + 1 / 2 + 1 / 2) / 3)
     assert found["accuracy"].value == pytest.approx(4 / 8)
     assert (found["uf1"].n, found["uf1"].unit) == (3, "subject")
+
+
+def test_a_composite_is_scored_corpus_by_corpus():
+    table = told([(f"{'smic' if s == 'c' else 'samm'} {s}", f, t, g) for s, f, t, g in ROWS])
+    found = measures.by_corpus({"LSTM": table, "again": table}, np.random.default_rng(0))
+    assert set(found) == {(name, of) for name in ("LSTM", "again") for of in ("samm", "smic")}
+    assert found["LSTM", "smic"]["uar"].value == pytest.approx((1 + 0 + 0) / 3)
+    # of samm: negative TP 2 FP 1 FN 1, positive TP 1 FP 1 FN 0, surprise FN 1
+    assert found["again", "samm"]["uf1"].value == pytest.approx((4 / 6 + 2 / 3 + 0) / 3)
+    assert found["LSTM", "samm"]["accuracy"].value == pytest.approx(3 / 5)
 
 
 def test_the_mean_over_folds_would_be_another_number():
@@ -201,9 +213,41 @@ def test_tasks_find_their_corpora_and_say_what_is_missing(tmp_path, monkeypatch)
     assert measures.corpora_of("synthetic-casme2", "emotion") == ["synthetic-casme2"]
     three = measures.corpora_of("synthetic-casme2", "megc")
     assert three == ["synthetic-smic", "synthetic-casme2", "synthetic-samm"]
+    assert measures.corpora_of("synthetic-megc", "megc") == three
     assert measures.corpora_of("samm", "megc") == ["smic", "casme2", "samm"]
+    with pytest.raises(UsageError, match=r"micro_expressions\.task=megc"):
+        measures.corpora_of("synthetic-megc", "emotion")
     with pytest.raises(DataError, match="ferlib corpus make casme2"):
         measures.prepared("synthetic-casme2", "emotion")
+
+
+def test_the_list_of_a_drawn_composite_is_that_of_its_stores(tmp_path, monkeypatch):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path))
+    stores = ["synthetic-smic", "synthetic-casme2", "synthetic-samm"]
+
+    def drawn_with(seeds, **takes):
+        for store, seed in zip(stores, seeds, strict=True):
+            corpus = store.removeprefix("synthetic-")
+            mark = {"corpus": corpus, "settings": {"takes": takes[corpus]}, "seed": seed}
+            folder = tmp_path / "corpora" / store
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "manifest.json").write_text(json.dumps({"drawn": mark}))
+
+    for seed, takes, n in ((0, {"smic": 164, "casme2": 255, "samm": 159}, 442), (3, QUICK, 101)):
+        drawn_with([seed] * 3, **takes)
+        listed, _ = megc.read_list(measures.drawn_list(stores) / measures.MEGC_LIST)
+        assert len(listed) == n
+    for seeds, takes in (
+        ([0, 0, 1], QUICK),
+        ([0] * 3, QUICK | {"samm": 159}),
+        ([0] * 3, QUICK | {"smic": 5}),
+    ):
+        drawn_with(seeds, **takes)
+        with pytest.raises(DataError, match=r"drawn alike, but here are synthetic-smic: .* --size full"):
+            measures.drawn_list(stores)
+
+
+QUICK = {"smic": 32, "casme2": 64, "samm": 40}
 
 
 def test_clips_are_drawn_for_classes_that_the_rig_can_show():

@@ -89,6 +89,11 @@ def test_features_are_those_of_the_network_averaged_to_places(net, dots):
         maps = net.eval().features(torch.from_numpy(np.array(frames[1]))[:, None])
     assert x[1, :5] == pytest.approx(maps.mean(dim=(2, 3)).numpy(), abs=1e-5)
     assert (x[1, 5:] == 0).all()
+    still = np.repeat(frames[1][2:3], 4, axis=0)  # read once, and told of each of its frames
+    again, lengths = network.features_of(net, [still, frames[0]], pool=1)
+    assert lengths.tolist() == [4, len(frames[0])]
+    assert again[0, :4] == pytest.approx(np.tile(x[1, 2], (4, 1)), abs=1e-5)
+    assert again[1, : len(frames[0])] == pytest.approx(x[0, : len(frames[0])], abs=1e-5)
 
 
 def test_relative_features_start_at_zero_and_still_clips_stay_there(made):
@@ -362,6 +367,13 @@ def test_aus_are_detected_from_flow_in_people_never_seen(dots):
     assert table.loc["AU12", "prevalence"] == pytest.approx(1 / 3)
     assert table.loc["AU12", "f1_always"] == pytest.approx(0.5)
     assert table.loc["AU12", "auc"] > 0.9
+    found = probes.mean_auc(scores, shown, dots.table["subject"], np.random.default_rng(0))
+    assert found.value == pytest.approx(table["auc"].mean())  # scikit-learn's
+    assert 0.5 < found.low <= found.value <= found.high
+    dealt = np.random.default_rng(0).normal(size=scores.shape)
+    by_chance = probes.mean_auc(dealt, shown, dots.table["subject"], np.random.default_rng(0))
+    assert by_chance.low < 0.5 < by_chance.high
+    assert found.n == 6
 
 
 def test_the_share_of_variance_between_people_is_known_in_a_simple_case(dots, made):

@@ -127,12 +127,15 @@ def test_the_live_widget_follows_slider_and_list(clip):
         box.children[0].children[1].children,
         box.children[0].children[2],
     )
-    face = box.children[1].children[0]
+    (face, _), (*_, curves, line) = box.children[1].children[0].children, box.children
     before = face.value
     slider.value = 7
     assert told.value.startswith(clip_player.says(clip)[7].split(";")[0])
     assert face.value != before
+    assert "left: 100.0%" in line.value
+    assert "AU 12" in curves.value
     which.value = "other"
+    assert "AU 12" not in curves.value
     assert slider.max == 3
     assert slider.value == 3
 

@@ -25,10 +25,10 @@ NO_NEWS = ("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.Ne
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """The address of a notebook with the viewer, in a JupyterLab of its own that keeps to ``tmp_path``."""
+def lab(request, tmp_path):
+    """The address of a notebook with the ``CELL`` of the test, in a JupyterLab that keeps to ``tmp_path``."""
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else JupyterLab asks for it
-    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=about)
+    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(request.module.CELL)], metadata=about)
     nbformat.write(content, tmp_path / "small.ipynb")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

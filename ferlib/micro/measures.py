@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,30 +60,56 @@ def objective_class(codes: str) -> str:
 
 
 def corpora_of(corpus: str, task: str) -> list[str]:
-    """The stores that ``task`` needs: ``corpus``, or for ``megc`` the three of its kind, drawn or real."""
+    """The stores that ``task`` needs: ``corpus``, or for ``megc`` the three of its kind, drawn or real.
+
+    Raises ``UsageError`` where ``corpus`` is the composite, whose classes are those of ``megc``, and ``task`` is not.
+    """
     drawn = DRAWN_PREFIX if corpus.startswith(DRAWN_PREFIX) else ""
-    return [drawn + name for name in megc.OFFICIAL] if check_name("task", task, TASKS) == "megc" else [corpus]
+    if check_name("task", task, TASKS) == "megc":
+        return [drawn + name for name in megc.OFFICIAL]
+    if corpus == f"{drawn}megc":
+        raise UsageError(f"{corpus} has the classes of MEGC 2019 alone:  -p micro_expressions.task=megc")
+    return [corpus]
 
 
 def prepared(corpus: str, task: str) -> Clips:
     """The clips of ``task`` from the home.
 
-    The list of MEGC 2019 is read beside the stores.  Raises ``DataError`` with the next command where a store
-    or the list is missing.
+    Raises ``DataError`` with the next command where a store or the list of MEGC 2019 is missing.
     """
     names = corpora_of(corpus, task)
     parts = {name.removeprefix(DRAWN_PREFIX): whole.of(datasets.load(name)) for name in names}
     if task != "megc":
         return for_task(next(iter(parts.values())), task)
-    drawn = names[0].startswith(DRAWN_PREFIX)
-    file = (paths.drawn("megc") if drawn else paths.corpus("megc")) / MEGC_LIST
+    file = (drawn_list(names) if names[0].startswith(DRAWN_PREFIX) else paths.corpus("megc")) / MEGC_LIST
     if not file.is_file():
-        how = "Draw it:  ferlib corpus make megc" if drawn else "Put the list of MEGC 2019 there"
-        raise DataError(f"There is no {file}. {how}")
+        raise DataError(f"There is no {file}. Put the list of MEGC 2019 there")
     listed, report = megc.read_list(file)
     if report.problems:
         raise DataError(f"{file}: {report.problems[0]}")
     return composite(parts, listed)
+
+
+def drawn_list(stores: Sequence[str]) -> Path:
+    """The folder of the list of drawn ``stores``, written anew for the size and seed that they were drawn with.
+
+    Raises ``DataError`` where these differ, or are of no size that has a list.
+    """
+    kinds = {}
+    for store in stores:
+        mark = datasets.read_manifest(store)["drawn"]
+        sizes = import_module(f"ferlib.synthetic.native.{mark['corpus']}").SIZES
+        takes = mark["settings"]["takes"]
+        size = next((name for name, of in sizes.items() if of.takes == takes), f"{takes} clips")
+        kinds[store] = size, mark["seed"]
+    size, seed = kinds[stores[0]]
+    if len(set(kinds.values())) > 1 or size.endswith("clips"):
+        told = ", ".join(f"{store}: {size}, seed {seed}" for store, (size, seed) in kinds.items())
+        raise DataError(
+            f"The composite of MEGC 2019 wants its corpora drawn alike, but here are {told}. "
+            f"Draw each so:  ferlib corpus make {stores[0].removeprefix(DRAWN_PREFIX)} --size full"
+        )
+    return datasets.make("megc", size, seed=seed)
 
 
 def as_task(clips: Clips, task: str, classes: Sequence[str]) -> Clips:
@@ -171,6 +199,20 @@ def summary(predictions: pd.DataFrame, rng: np.random.Generator) -> dict[str, Es
         "uf1": metrics.macro_f1(predictions, rng),
         "uar": metrics.macro_recall(predictions, rng),
     }
+
+
+def by_corpus(
+    named: Mapping[str, pd.DataFrame], rng: np.random.Generator
+) -> dict[tuple[str, str], dict[str, Estimate]]:
+    """:func:`summary` of each method of ``named`` on the clips of each corpus of a :func:`composite`.
+
+    Keys are method and corpus, whose name the people of a composite bear.
+    """
+    made: dict[tuple[str, str], dict[str, Estimate]] = {}
+    for method, predictions in named.items():
+        corpus = predictions["subject"].str.split(" ").str[0]
+        made |= {(method, str(of)): summary(part, rng) for of, part in predictions.groupby(corpus)}
+    return made
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, rng: np.random.Generator) -> Estimate:

@@ -142,7 +142,12 @@ def features_of(net: nn.Module, frames: Sequence[np.ndarray], pool: int) -> tupl
 
     frames : C arrays (T_c, H, W) uint8.  Returns (C, max T, F * pool * pool) float32 and lengths (C,) int64.
     """
-    return padded(_pooled(net, np.concatenate(frames), pool), frames)
+    # a clip that stands still is read once
+    seen = [clip[:1] if (clip == clip[:1]).all() else clip for clip in frames]
+    ends = np.cumsum([len(clip) for clip in seen])[:-1]
+    rows = np.split(_pooled(net, np.concatenate(seen), pool), ends)
+    again = [np.repeat(part, len(clip) // len(part), axis=0) for part, clip in zip(rows, frames, strict=True)]
+    return padded(np.concatenate(again), frames)
 
 
 def padded(rows: np.ndarray, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from ferlib.micro import loso, network
 from ferlib.micro.baselines import SVM_C
 from ferlib.micro.clips import Clips, slower_camera
 from ferlib.micro.network import ClipConfig, ClipLSTM, Examples
+from ferlib.transfer import au_scores as areas
 
 
 def predictions(p: np.ndarray, classes: Sequence[str], clips: Clips) -> pd.DataFrame:
@@ -178,6 +179,18 @@ def detected(scores: np.ndarray, shown: pd.DataFrame, subjects: pd.Series) -> pd
         )  # fmt: skip
     columns = ["au", "n", "people", "prevalence", "auc", "f1", "f1_always"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def mean_auc(
+    scores: np.ndarray, shown: pd.DataFrame, subjects: pd.Series, rng: np.random.Generator
+) -> Estimate:
+    """Mean over the AUs of the area under the curve of :func:`detected`; people are resampled, 0.5 is guessing."""
+    person, people = pd.factorize(subjects)
+    present = shown.to_numpy(float)
+    truth = areas.Truth(tuple(map(str, shown)), present, present, np.zeros(len(shown), int), person)
+    won, pairs = areas.wins(scores, scores, truth), areas.pairs(truth)
+    draws = areas.auc(won, pairs, areas.draw_people(len(people), rng))
+    return areas.estimate(areas.macro(draws, np.ones(len(truth.aus), bool)), len(people))
 
 
 def au_scores(features: np.ndarray, clips: Clips, least: int = 8) -> tuple[np.ndarray, pd.DataFrame]:

@@ -58,6 +58,7 @@ def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = 
     x = named.features(one)
     states, p = network.frame_by_frame(named.lstm, x)
     row = one.table.iloc[0]
+    codes = row.get("au_codes")
     curves = {} if levels is None else {"Action Units, level": (levels, max(1.0, float(levels.max().max())))}
     curves["Probability of each class"] = (pd.DataFrame(p[0], columns=named.classes), 1.0)
     z = (x[0] - named.lstm.mean.numpy()) / named.lstm.sd.numpy()
@@ -65,7 +66,7 @@ def played(named: Named, clips: Clips, clip: int, levels: pd.DataFrame | None = 
     last = len(frames) - 1
     return Played(
         frames, np.linspace(0, one.times[0][-1], last + 1), round(last * row["apex_at"]),
-        f"{row['label']} ({row.get('au_codes', 'no codes')}), {row['subject']}", curves, maps,
+        f"{row['label']} ({'no codes' if pd.isna(codes) else codes}), {row['subject']}", curves, maps,
     )  # fmt: skip
 
 
@@ -95,8 +96,7 @@ class ClipPlayer(ThreeFaces):
         clip = self.clip
         n = len(clip.frames)
         step_ms = 1000 * (clip.times[-1] - clip.times[0]) / (n - 1)
-        template = string.Template(Path(__file__).with_name("clip_player.html").read_text(encoding="utf-8"))
-        return template.substitute(
+        return string.Template(_template()).substitute(
             id=self.name, sheet=f"{100 * n}%", last=n - 1, apex=clip.apex, alt=html.escape(clip.title),
             faces=data_url(_in_a_row(_rgb(clip.frames))), changes=data_url(_in_a_row(coloured(clip.frames))),
             slower=f"{HOLD_MS / step_ms:.0f}", panels="".join(_panels(clip)),
@@ -114,6 +114,10 @@ class ClipPlayer(ThreeFaces):
         return (
             f"ClipPlayer of {self.clip.title}: {len(self.clip.frames)} frames in {self.clip.times[-1]:.2f} s"
         )
+
+
+def _template() -> str:
+    return Path(__file__).with_name("clip_player.html").read_text(encoding="utf-8")
 
 
 def says(clip: Played) -> list[str]:
@@ -207,7 +211,7 @@ MAP = (
 
 
 def live(clips: Mapping[str, Callable[[], Played]]) -> Any:
-    """An ipywidgets box: which clip, play and scrub, the frame, and the curves with a line at the frame."""
+    """An ipywidgets box: which clip, play and scrub, the frame in numbers, and the curves with a line at the frame."""
     import ipywidgets as widgets
 
     which = widgets.Dropdown(options=list(clips), description="clip", layout=widgets.Layout(width="26rem"))
@@ -216,7 +220,8 @@ def live(clips: Mapping[str, Callable[[], Played]]) -> Any:
     widgets.jslink((play, "value"), (slider, "value"))
     face = widgets.Image(format="webp", layout=widgets.Layout(width="16rem"))
     change = widgets.Image(format="webp", layout=widgets.Layout(width="16rem"))
-    bars, told = widgets.HTML(), widgets.HTML()
+    bars, told, curves, line = (widgets.HTML() for _ in range(4))
+    style = _template().partition("</style>")[0]
     now: dict[str, Played] = {}
 
     def draw(_: Any = None) -> None:
@@ -225,18 +230,39 @@ def live(clips: Mapping[str, Callable[[], Played]]) -> Any:
         change.value = webp(_in_a_row(coloured(clip.frames)[t : t + 1]), 90)
         told.value = html.escape(says(clip)[t])
         bars.value = _bars(clip, t)
+        line.value = (
+            f"<style>.clip-live .clip-now {{ left: {100 * t / (len(clip.frames) - 1):.1f}% }}</style>"
+        )
 
     def choose(_: Any = None) -> None:
         now["clip"] = clips[which.value]()
         slider.max = play.max = len(now["clip"].frames) - 1
+        curves.value = (
+            f'{style}</style><div class="clip-player clip-curves">{"".join(_panels(now["clip"]))}</div>'
+        )
         slider.value = min(slider.value, slider.max)
         draw()
 
     which.observe(choose, names="value")
     slider.observe(draw, names="value")
     choose()
+    told.add_class("clip-says")
+    bars.add_class("clip-bars")
+    shown = [
+        _captioned(face, "the face"),
+        _captioned(change, "what changed: orange is lighter, blue darker"),
+        bars,
+    ]
     controls = widgets.VBox([which, widgets.HBox([play, slider]), told])
-    return widgets.VBox([controls, widgets.HBox([face, change, bars])])
+    box = widgets.VBox([controls, widgets.HBox(shown), curves, line])
+    box.add_class("clip-live")
+    return box
+
+
+def _captioned(picture: Any, caption: str) -> Any:
+    import ipywidgets as widgets
+
+    return widgets.VBox([picture, widgets.Label(caption)])
 
 
 BAR = (
