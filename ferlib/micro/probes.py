@@ -16,7 +16,7 @@ from ferlib.labels import au_column
 from ferlib.metrics import Estimate
 from ferlib.micro import loso, network
 from ferlib.micro.baselines import SVM_C
-from ferlib.micro.clips import Clips, slower_camera
+from ferlib.micro.clips import Clips
 from ferlib.micro.network import ClipConfig, ClipLSTM, Examples
 from ferlib.transfer import au_scores as areas
 
@@ -83,16 +83,6 @@ def against_frames_seen(named: Named, clips: Clips, rng: np.random.Generator) ->
     for t in range(p.shape[1]):
         estimate = metrics.accuracy(predictions(p[:, t], named.classes, clips), rng)
         rows.append({"seen": (t + 1) / p.shape[1], **estimate.as_dict()})
-    return pd.DataFrame(rows)
-
-
-def against_frame_rate(
-    named: Named, clips: Clips, rates: Sequence[float], rng: np.random.Generator
-) -> pd.DataFrame:
-    """Accuracy as a slower camera would have filmed the same clips: ``fps value low high n``."""
-    rows = [
-        {"fps": fps, **metrics.accuracy(named(slower_camera(clips, fps)), rng).as_dict()} for fps in rates
-    ]
     return pd.DataFrame(rows)
 
 
