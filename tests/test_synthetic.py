@@ -11,7 +11,7 @@ import torch
 
 from ferlib.config import DataError
 from ferlib.labels import DRAWN_AUS, EMOTIONS, FER2013_CODES
-from ferlib.synthetic import hair, raster, skin, writers
+from ferlib.synthetic import hair, lips, raster, skin, writers
 from ferlib.synthetic.camera import draw_scenes
 from ferlib.synthetic.expressions import ckplus_combinations, draw_expressions
 from ferlib.synthetic.head import EYE, HEAD, LIP_LINE, atlas
@@ -229,3 +229,30 @@ def test_small_holes_within_a_face_are_filled_from_beside_and_its_outline_is_kep
     places = [(1, row, column) for row in (5, 6) for column in (5, 6)]
     assert [tuple(np.unravel_index(int(i), hit.shape)) for i in hole] == places
     assert hit.reshape(-1)[lender].all()
+
+
+def test_pressed_skin_lies_in_order_and_skin_at_rest_is_left_alone():
+    around = lips.region(88)
+    rest = around.height[None].repeat(2, 1, len(around.across))
+    pressed = rest.clone()
+    pressed[1] += 1.2 * torch.exp(-(((around.height + 7.8) / 0.3) ** 2))  # the lower lip rises past the mouth
+    depth = torch.rand(pressed.shape, generator=torch.Generator().manual_seed(0))
+    flat = depth.clone()
+    measured = lips.settle(pressed, flat, around)
+    assert (pressed.diff(dim=1) < 0).all() and (pressed[1] - rest[1]).abs().max() > 0.1
+    torch.testing.assert_close(pressed[0], rest[0])
+    assert torch.equal(flat[0], depth[0]) and flat[1].std() < depth[1].std()
+    assert measured[3, 1].max() < 0.5 < measured[3, 0].min()
+
+
+def test_on_lips_at_rest_heights_are_addresses_and_on_pressed_ones_they_reach_as_far():
+    around, n = lips.region(88), 9
+    rest = around.height[None].repeat(2, 1, len(around.across))
+    rest[1] = 0.5 * (rest[1] - LIP_LINE) + LIP_LINE
+    measured = lips.settle(rest.clone(), torch.zeros_like(rest), around)
+    height, across = torch.linspace(-0.6, 0.6, n), torch.linspace(-2, 2, n)
+    for face, share in ((0, 1.0), (1, 0.5)):
+        who = torch.full((n,), face)
+        found, drawn = lips.between(measured, around, who, across, LIP_LINE + share * height)
+        torch.testing.assert_close(drawn, torch.full((n,), share))
+        torch.testing.assert_close(found, height, atol=0.02, rtol=0)

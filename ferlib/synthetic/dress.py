@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import hair, skin
-from ferlib.synthetic.head import CURTAIN, EYE, LIP_LINE, LIP_STRIP, atlas, to_torch
+from ferlib.synthetic.head import CURTAIN, EYE, HEAD, LIP_LINE, LIP_STRIP, atlas, to_torch
 from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import muscle_basis
 from ferlib.synthetic.people import HAIR_STYLES, People, age_folds, shape_basis
@@ -21,6 +21,7 @@ TOGETHER, SHAPED = (
     8,
 )  # people dressed, and shapes mixed, at a time: matrix products of one shape round alike
 LEFT_EYE, RIGHT_EYE, UPPER_LIP, LOWER_LIP, BRIDGE = range(68, 73)  # spots, after the 68 landmarks
+OVERHANGING = 0.3  # cm of hair
 _STILL = 1e-4  # cm and darkness: below this the muscles do not act on a point
 
 
@@ -28,7 +29,8 @@ _STILL = 1e-4  # cm and darkness: below this the muscles do not act on a point
 class Dressed:
     """P people at rest on the atlas.
 
-    at : (P, 3, V), cm, hair included.  albedo : (P, 3, V).  cover, locks : (P, V) of hair.  drawable : (P, V) bool.
+    at : (P, 3, V), cm, hair included.  albedo : (P, 3, V).  cover, locks : (P, V) of hair.
+    drawable, shell : (P, V) bool, the latter what shows both its sides: locks, and thick hair, whose curls overhang.
     folds : (P, 3, rows, cols) of the acting block, what a fold of darkness 1 takes from the albedo.
     spots : (P, 3, 73), cm, landmarks and the points named above.
     """
@@ -38,6 +40,7 @@ class Dressed:
     cover: torch.Tensor
     locks: torch.Tensor
     drawable: torch.Tensor
+    shell: torch.Tensor
     folds: torch.Tensor
     spots: torch.Tensor
 
@@ -105,5 +108,6 @@ def _dressed(people: People, cols: int) -> Dressed:
         cover=cover,
         locks=hair.locks(people, cols),
         drawable=torch.as_tensor(head.drawable) & (~curtain | long_hair[:, None]),
+        shell=torch.as_tensor(head.part != HEAD) | (thick > OVERHANGING),
         folds=folds.reshape(n, 3, head.rows, head.cols)[..., block.rows, block.cols].contiguous(),
     )

@@ -12,6 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ferlib.synthetic.head import CURTAIN, HEAD, atlas, bump, smoothstep, to_torch
 from ferlib.synthetic.people import HAIR_STYLES, People
@@ -59,6 +60,15 @@ def _isotropic(shape: tuple[int, int], sigma: float, seed: int) -> np.ndarray:
     return (soft - soft.mean()) / soft.std()
 
 
+def _knobs(at: np.ndarray, size: float, seed: int) -> np.ndarray:
+    """Noise of unit variance at the places ``at`` (3, V): round knobs ``size`` cm wide with creases between them."""
+    raw = np.random.default_rng(seed).standard_normal((48, 48, 48)).astype(np.float32)
+    table = gaussian_filter(raw, 2.0, mode="wrap")
+    found = map_coordinates(table / table.std(), at * (2.0 / size), order=1, mode="grid-wrap")
+    found = np.sqrt(found**2 + 0.1)
+    return (found - found.mean()) / found.std()
+
+
 def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
     """Strands and clumps (flows, V) of each of ``_FLOWS``."""
     head, grain = atlas(cols), max(0.10, 24.0 / cols)
@@ -73,10 +83,13 @@ def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
     fields["down"] = (v / 8.0, 7.5 * turned)
     strands, clumps = [], []
     for i, name in enumerate(_FLOWS):
-        if name in ("crop", "curl"):
-            size = max(cols / 128, 1.0)
-            strands.append(_isotropic(shape, 0.5 if name == "crop" else 1.0 * size, 5 + i))
-            clumps.append(_isotropic(shape, 1.7 * size, 15 + i))
+        if name == "curl":
+            strands.append(_knobs(head.rest, max(0.3, 38 / cols), 5 + i).reshape(shape))
+            clumps.append(_knobs(head.rest, max(0.55, 65 / cols), 15 + i).reshape(shape))
+            continue
+        if name == "crop":
+            strands.append(_isotropic(shape, 0.5, 5 + i))
+            clumps.append(_isotropic(shape, 1.7 * max(cols / 128, 1.0), 15 + i))
             continue
         turn, radius = fields[name]
         turn, radius = (np.where(sheets, v / 8.0, turn), np.where(sheets, 7.5 * turned, radius))

@@ -177,7 +177,7 @@ def _curtain_sheet(rows: int, cols: int):
     """Long hair: from the crown over the sides and the back, open in front, straight down below the ears."""
     c = np.linspace(-1, 1, cols)
     theta = np.sign(c) * (0.98 + (BEHIND - 0.98) * np.abs(c) ** 0.8)
-    theta, v = np.meshgrid(theta, np.linspace(11.0, -19, rows))
+    theta, v = np.meshgrid(theta, np.linspace(11.0, -22, rows))
     rest = _loft(theta, np.maximum(v, 1.0))
     fall = smoothstep(1.0, -9.0, v)
     away = 0.7 + 1.1 * smoothstep(8, 0, v) + 0.5 * fall
@@ -193,8 +193,8 @@ def _curtain_sheet(rows: int, cols: int):
 def _shoulder_sheet(rows: int, cols: int):
     t, c = np.linspace(0, 1, rows)[:, None], np.linspace(-1, 1, cols)[None]
     theta = BEHIND * c + 0 * t
-    wide = 4.7 + 16.4 * smoothstep(0.0, 0.8, t) ** 0.9
-    deep = 4.2 + 5.8 * smoothstep(0, 0.9, t)
+    wide = 3.2 + 1.5 * smoothstep(0.0, 0.12, t) + 16.4 * smoothstep(0.0, 0.8, t) ** 0.9
+    deep = 2.7 + 1.5 * smoothstep(0.0, 0.12, t) + 5.8 * smoothstep(0, 0.9, t)
     y = -14.6 - 5.0 * t**1.3 - 9.0 * smoothstep(0.72, 1.0, t)
     x = wide * np.sign(np.sin(theta)) * np.abs(np.sin(theta)) ** 0.85
     rest = np.stack([x, y + 0.9 * -np.cos(theta) * (1 - t), -8.0 + deep * np.cos(theta)])
@@ -207,7 +207,7 @@ def _ear_sheet(rows: int, cols: int):
     half = cols // 2
     a = np.linspace(-np.pi - 0.4, np.pi + 0.4, half)[None] + 0 * r
     up, ahead = np.sin(a), np.cos(a)
-    reach = np.minimum(r / 0.88, 1.0)
+    reach = np.minimum(r / 0.88, 1.0) * (1 - 0.3 * smoothstep(0.88, 1.0, r))
     narrow = 1.75 * (1 - 0.3 * smoothstep(0.1, 1.0, -up))
     relief = (
         -0.45

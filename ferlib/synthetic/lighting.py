@@ -171,7 +171,7 @@ def irradiance(normal, s: Setting, hollow, lit):
 
 
 def sheen(normal, ray, s: Setting, light, cosines, hollow, lit, hairy, grain, across, albedo):
-    """Highlights (N, 3, P): oily skin, less of it on dark skin and in beards, hair, and a rim against the backdrop.
+    """Highlights (N, 3, P): oily skin, less of it in beards, and hair, weaker where dark; a rim against the backdrop.
 
     ``cosines`` (N, P) of the normal to the key light and to above; the rest as for :func:`irradiance`, with
     ``ray`` (N, 3, P) the direction of sight, ``hairy``, ``grain`` and ``across`` (N, P), and ``albedo`` (N, 3, P).
@@ -187,8 +187,8 @@ def sheen(normal, ray, s: Setting, light, cosines, hollow, lit, hairy, grain, ac
     narrow = wide.square().square_()
     pale = albedo.mean(1).mul_(1 / 0.35).clamp_(max=1).mul_(0.75).add_(0.25)
     oily = (across * (1 / 1.6)).square_().neg_().exp_().mul_(0.9).add_(0.5)
-    gloss = oily.mul_(narrow).mul_(0.05).add_(wide, alpha=0.022).mul_(1 - hairy).mul_(pale)
-    band = (0.7 * grain).add_(1).clamp_(0, 3).mul_(wide.mul_(0.03).add_(narrow, alpha=0.015)).mul_(hairy)
+    gloss = oily.mul_(narrow).mul_(0.05).add_(wide, alpha=0.022).mul_(1 - hairy)
+    band = (0.7 * grain).add_(1).clamp_(0, 3).mul_(wide.mul_(0.045).add_(narrow, alpha=0.022)).mul_(hairy)
     rim = fresnel.mul_(0.16 * s.rim).mul_(hollow).mul_(pale).mul_((0.6 * above).add_(0.4).clamp_(0.2, 1))
-    bright = s.key_rgb * gloss.add_(band).mul_(lit)[:, None]
+    bright = s.key_rgb * gloss.add_(band).mul_(pale).mul_(lit)[:, None]
     return bright.addcmul_(rim[:, None], light + s.ambient)

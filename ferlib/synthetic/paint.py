@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from ferlib.synthetic.head import EYE, EYE_HALF, EYE_RADIUS, LIP_LINE, LIP_STRIP, MOUTH_HALF
+from ferlib.synthetic.lips import Region, between
 from ferlib.synthetic.people import People
 from ferlib.synthetic.raster import chosen
 
@@ -151,9 +152,8 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor) -> torch
     iris, pupil = step(0.59 - away, 0.05 + p.cm), step(0.23 - away, 0.05 + p.cm)
     ring = bell((away - 0.59) / 0.12)
     glow = (0.55 + 0.9 * bell((away - 0.33) / 0.16)) * (1 - 0.6 * ring)
-    tone = people.skin.mean(1).index_select(0, p.face)
-    white = rgb(p.at, 0.54, 0.49, 0.465) * (0.50 + 0.5 * tone**0.3)
-    white = 0.64 * white * (1 - bell((p.across.abs() - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
+    white = rgb(p.at, 0.54, 0.49, 0.465) * _dimmed(people, p)
+    white = 0.58 * white * (1 - bell((p.across.abs() - 1.72) / 0.22) * rgb(p.at, 0.1, 0.45, 0.45))
     body = over(white, of(people.iris, p.face) * glow, iris) * (1 - 0.93 * pupil)
     body = body * (p.light.mean(0) * 0.35 + p.light * 0.65)
     glint = dot(ball, unit(of(eye.key, p.face) - p.ray))
@@ -161,6 +161,11 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor) -> torch
     return body + spot * (2 * eye.opened.reshape(-1).index_select(0, 2 * p.face + which) - 0.3).clamp(
         0, 1
     )  # lids that nearly meet shade it
+
+
+def _dimmed(people: People, p: Pixels) -> torch.Tensor:
+    """How bright (M,) teeth and eyes are: less in a dark face, on which a camera opens its shutter longer."""
+    return 0.4 + 0.7 * people.skin.mean(1).index_select(0, p.face) ** 0.4
 
 
 def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):
@@ -173,24 +178,26 @@ def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):
     return colour * (1 - crease) * (1 - 0.8 * rgb(colour, 0.25, 0.5, 0.48) * rim)
 
 
-def lips(colour, p: Pixels, people: People):
-    """The red of the lips, before the mouth opens between them."""
+def lips(colour, p: Pixels, people: People, pressed: torch.Tensor, skin: Region):
+    """The red of the lips, before the mouth opens between them; as thin and as pale as they are ``pressed``."""
     t = (p.across.abs() / MOUTH_HALF).clamp(0, 1)
     arch = (1 - t * t).clamp(min=0)
     bow = 0.10 * bell((p.across.abs() - 0.5) / 0.38) - 0.10 * bell(p.across / 0.24)
     upper = 0.66 * arch**0.85 + bow
     lower = 0.86 * arch**0.75
-    h = p.height - LIP_LINE
+    h, drawn = between(pressed, skin, p.face, p.across, p.at[1])
+    cm = p.cm / drawn.clamp(max=1)
     edge = torch.where(h > 0, upper - h, lower + h)
-    body = step(edge, 0.14 + p.cm) * step(1 - t, 0.03) * p.skin
+    body = step(edge, 0.14 + cm) * step(1 - t, 0.03) * p.skin
     tint, paint = rgb(colour, 0.86, 0.60, 0.60), rgb(colour, 0.78, 0.28, 0.32)
     red = (
         colour
         * (tint + (paint - tint) * people.looks["lipstick"].index_select(0, p.face))
         * torch.where(h > 0, 0.86, 1.0)
     )
-    seam = bell(h / (0.08 + 0.7 * p.cm)) * (1 - t**4)
-    return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - 0.3 * seam * body)
+    meet = 0.3 + 0.5 * (1 - drawn).clamp(0, 1)  # pressed lips meet in a dark line
+    seam = meet * bell(h / (0.08 + 0.7 * cm)) * (1 - t**4)
+    return over(colour, red * (1 - 0.05 * p.grain), body) * (1 - seam * body)
 
 
 @dataclass
@@ -206,7 +213,7 @@ class Mouth:
     bared: torch.Tensor
 
 
-def mouth(colour, p: Pixels, m: Mouth):
+def mouth(colour, p: Pixels, people: People, m: Mouth):
     """The opening between the lips: dark, with teeth and tongue at their place in the head."""
     t = (LIP_LINE - p.height) / LIP_STRIP
     x = p.across.abs() / MOUTH_HALF
@@ -219,6 +226,7 @@ def mouth(colour, p: Pixels, m: Mouth):
     )
     shade = 0.5 + 0.5 * step(tall * (1 - t.abs()) - 0.02, 0.2)
     rows = chosen(inside > 0)
+    shade = shade * _dimmed(people, p)
     seen = _inside_mouth(p[rows], m) * shade.index_select(0, rows)
     return colour.index_copy_(1, rows, over(colour.index_select(1, rows), seen, inside.index_select(0, rows)))
 
@@ -242,7 +250,7 @@ def _inside_mouth(p: Pixels, m: Mouth) -> torch.Tensor:
     inner = over(inner, rgb(x, 0.36, 0.10, 0.095) * p.light, 0.8 * tongue)
     inner = over(inner, rgb(x, 0.30, 0.09, 0.085) * p.light, step(y - edge_up - 1.05, 0.2))
     glow = p.light.mean(0) * 0.8 + 0.3
-    white = rgb(x, 0.80, 0.755, 0.66) * glow * (0.45 + 0.75 * wide) * (1 - 0.45 * clefts)
+    white = rgb(x, 0.66, 0.60, 0.49) * glow * (0.40 + 0.75 * wide) * (1 - 0.45 * clefts)
     inner = over(inner, white * 0.8, lower * wide.sqrt())
     return over(inner, white, upper * wide.sqrt())
 

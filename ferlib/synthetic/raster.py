@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 NEAREST, FARTHEST = 24.0, -36.0  # cm, the range of depths that the z-buffer tells apart
 APART, MOST = 1.9, 8  # pixels between the places of a cell that are splatted, and how many on an axis at most
+LARGE = 200  # pixels: from this height on the places lie half as far apart, so that edges are smooth
 MARGIN = 4.0  # pixels around the picture in which points still count
 
 
@@ -22,11 +23,15 @@ def chosen(mask: torch.Tensor) -> torch.Tensor:
 
 
 def rasterise(
-    seen: torch.Tensor, grid: tuple[int, int], drawable: torch.Tensor, loose: int, size: tuple[int, int]
+    seen: torch.Tensor,
+    grid: tuple[int, int],
+    drawable: torch.Tensor,
+    shell: torch.Tensor,
+    size: tuple[int, int],
 ):
     """Which point of the surface each pixel shows: a splat of small patches with a z-buffer, refined within the cell.
 
-    seen : (N, 3, V) from :func:`project`.  drawable : (N, V) bool.  loose : grid row where the sparse sheets begin.
+    seen : (N, 3, V) from :func:`project`.  drawable, shell : (N, V) bool; a shell shows both its sides.
     Returns ``hit`` (N, P) bool, ``point`` (N, P) int64, the nearest atlas point of each of the P = H W pixels, and
     ``place`` (N, P, 2) in [-1, 1] for ``grid_sample``.
     """
@@ -36,8 +41,7 @@ def rasterise(
     along, down = steps(seen, grid)
     turn = along[:, 0] * down[:, 1]
     turn.addcmul_(along[:, 1], down[:, 0], value=-1)
-    turn[:, loose * cols :].abs_()  # open sheets show both their sides
-    buffer = _splat(seen, along, down, drawable & (turn > 0), grid, size, bits)
+    buffer = _splat(seen, along, down, (turn > 0).logical_or_(shell).logical_and_(drawable), size, bits)
     best, own = _widest(buffer).reshape(n, -1), buffer.reshape(n, -1)
 
     mask = (1 << bits) - 1
@@ -67,14 +71,13 @@ def rasterise(
     return hit, point, place
 
 
-def _splat(
-    seen, along, down, visible, grid: tuple[int, int], size: tuple[int, int], bits: int
-) -> torch.Tensor:
+def _splat(seen, along, down, visible, size: tuple[int, int], bits: int) -> torch.Tensor:
     """Keys (N, H, W) int32 of the nearest point at each pixel, -1 where none: nearness, then the point in ``bits``.
 
     A point stands for its cell: the larger the cell on the picture, the more places of it are splatted.
     """
     (n, _, v), (height, width) = seen.shape, size
+    apart, most, overlap = (APART, MOST, 1.0) if height < LARGE else (APART / 2, 4 * MOST, 1.6)
     wide, tall = width + 2, height + 2  # with a rim for what falls outside
     x, y = seen[:, 0], seen[:, 1]
     visible = visible & ((x - width / 2).abs_() < width / 2 + MARGIN)
@@ -84,7 +87,7 @@ def _splat(
     in_three = rows + face * (2 * v) + torch.arange(0, 3 * v, v, device=seen.device)[:, None]
     pick = lambda a: a.reshape(-1).index_select(0, in_three.reshape(-1)).reshape(3, -1)  # noqa: E731
     at, right, below = pick(seen), pick(along).mul_(0.5), pick(down).mul_(0.5)
-    across, high = (a[:2].abs().amax(0).div_(APART).ceil_().clamp_(1, MOST) for a in (right, below))
+    across, high = (a[:2].abs().amax(0).div_(apart).ceil_().clamp_(1, most) for a in (right, below))
 
     count = (across * high).int()
     owner = torch.repeat_interleave(count)
@@ -94,7 +97,7 @@ def _splat(
     line = ((number + 0.5) / across).floor_()
     shift_x = (number + 0.5 - line * across).div_(across).sub_(0.5)
     shift_y = line.add_(0.5).div_(high).sub_(0.5)
-    column, row, depth = at.addcmul_(right, shift_x).addcmul_(below, shift_y)
+    column, row, depth = at.addcmul_(right, shift_x, value=overlap).addcmul_(below, shift_y, value=overlap)
 
     levels = 1 << (31 - bits)
     near = depth.sub_(FARTHEST).mul_(levels / (NEAREST - FARTHEST)).clamp_(0, levels - 1).int()

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from ferlib import devices
 from ferlib.labels import DRAWN_AUS
-from ferlib.synthetic import lighting, paint, photo
+from ferlib.synthetic import lighting, lips, paint, photo
 from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.dress import BRIDGE, LEFT_EYE, LOWER_LIP, RIGHT_EYE, UPPER_LIP, acting, dress
 from ferlib.synthetic.head import EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, to_torch
@@ -123,14 +123,13 @@ def _paint(
     cols, n = columns_for(size), len(people)
     head = atlas(cols)
     grid = (head.rows, head.cols)
-    fine = int(size * (1.25 if size <= 112 else 1.5) + 1) // 2 * 2
+    fine = int(size * (1.25 if size <= 112 else 1.5 if size < 200 else 2) + 1) // 2 * 2
     coefficients = actuate(levels, people.looks["fold_gain"])
-    sheet, spots, rest, drawable = _surface(people, coefficients, cols)
+    sheet, spots, rest, drawable, shell, pressed = _surface(people, coefficients, cols)
     at = sheet[:, :3].contiguous()
     turn = rotation(scenes)
     seen = project(at, scenes, turn, (fine, fine))
-    loose = int((head.part == HEAD).sum()) // cols
-    hit, point, place = rasterise(seen, grid, drawable, loose, (fine, fine))
+    hit, point, place = rasterise(seen, grid, drawable, shell, (fine, fine))
     marks = project(spots[:, :, :68], scenes, turn, (size, size))[:, :2].transpose(1, 2)
 
     key = torch.einsum("nji,nj->ni", turn, scenes.key)
@@ -142,7 +141,7 @@ def _paint(
         sheet.reshape(n, -1, *grid), place[:, None], align_corners=True, padding_mode="border"
     )[:, :, 0]
     head_skin, shine = (a.index_select(0, point.reshape(-1)).reshape(n, -1) for a in _kinds(cols))
-    features = _features(levels, coefficients, scenes, spots, rest, key, cols)
+    features = (*_features(levels, coefficients, scenes, spots, rest, key, cols), pressed, lips.region(cols))
     colour = _shade(got, head_skin, shine, lighting.Setting.of(scenes, turn, key, fine), people, features)
     shown = hit[:, None].float()
     picture = torch.cat([colour.mul_(shown), shown], 1)
@@ -154,7 +153,7 @@ def _paint(
 def _surface(people: People, coefficients: torch.Tensor, cols: int):
     """What the surface carries (N, 15, V): place, normal and albedo (three each), hollow, light of the key, cover of
     hair, address (two), locks; normal, hollow and light are left open.  Then the spots (N, 3, 73) in expression and at
-    rest, and what may be drawn (N, V) bool.
+    rest, what may be drawn and what is a shell, (N, V) bool, and the lips as :func:`lips.settle` measured them.
     """
     head, muscles = atlas(cols), acting(cols)
     dressed, who = dress(people, cols)
@@ -167,12 +166,16 @@ def _surface(people: People, coefficients: torch.Tensor, cols: int):
     flat[:, 12:14] = to_torch(head.material)
     moved = sheet[:, :3][block]
     moved += (coefficients @ muscles.moves).reshape(moved.shape)
+    skin = lips.region(cols)
+    height, depth = sheet[:, 1:3, skin.rows, skin.cols].unbind(1)
+    pressed = lips.settle(height, depth, skin)
     u = len(DRAWN_AUS)
     folded = torch.cat([coefficients[:, 2 * u : 4 * u], people.looks["old"][:, None]], 1) @ muscles.dark
     dark = folded.clamp_(0, 1.3).reshape(n, 1, *moved.shape[2:])
     sheet[:, 6:9][block].addcmul_(own(dressed.folds), dark, value=-1)
     rest = own(dressed.spots)
-    return flat, rest + (coefficients @ muscles.spots).reshape(rest.shape), rest, own(dressed.drawable)
+    spots = rest + (coefficients @ muscles.spots).reshape(rest.shape)
+    return flat, spots, rest, own(dressed.drawable), own(dressed.shell), pressed
 
 
 @lru_cache(maxsize=8)
@@ -248,15 +251,19 @@ def _featured(across: torch.Tensor, height: torch.Tensor, people: People) -> tor
     return seen
 
 
-def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge) -> None:
+def _features_over(colour, p: paint.Pixels, people: People, eyes, mouth, bridge, pressed, skin) -> None:
     """Paints all features over the lit skin, in place."""
     side, near = p.across.abs(), p.skin > 0.02
-    paint.paint_near(
-        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3), paint.lips, people
-    )
+    around = near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 1.3)
+    paint.paint_near(colour, p, around, paint.lips, people, pressed, skin)
     paint.paint_near(colour, p, near & (side < 2.3) & ((p.height + 4.4).abs() < 0.9), paint.nostrils)
     paint.paint_near(
-        colour, p, near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12), paint.mouth, mouth
+        colour,
+        p,
+        near & (side < MOUTH_HALF + 0.1) & ((p.height + 7.0).abs() < 0.12),
+        paint.mouth,
+        people,
+        mouth,
     )
     paint.paint_near(
         colour, p, near & ((side - 3.15).abs() < 1.8) & (p.height.abs() < 1.1), paint.eyes, people, eyes

@@ -80,7 +80,7 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
         "socket": socket * head.front,
         "beard": _beards(side, v, head.front),
         "coarse": np.stack([_noise(shape, (s * fine, s * fine), 10 + s) for s in (3, 5, 8, 14)]),
-        "fine": _noise(shape, (0.6 * fine, 0.6 * fine), 4),
+        "fine": _noise(shape, (0.6 * fine, 0.6 * fine), 4) * smoothstep(-14.0, -11.5, v),  # not on the neck
         "bristles": bristles,
         "freckles": np.clip(spots - 1.3, 0, 1.5) * head.front,
     }
@@ -115,7 +115,7 @@ def surface_colour(
     share = (grown[bearded] / skin[bearded].clamp(min=1e-3)) ** density[bearded][:, None]
     skin[bearded] *= share  # bristles let some skin through
     wisps = 0.24 * locks(people, cols, device) - 0.25 * (0.6 - cover).clamp(min=0)
-    hair = people.hair[:, :, None] * torch.exp(wisps)[:, None]
+    hair = people.hair.clamp(max=0.5)[:, :, None] * torch.exp(wisps)[:, None]
     cloth = _clothes(people)[:, :, None] * (1 + 0.06 * maps.coarse[2])
     colour = skin + (hair - skin) * cover[:, None]
     fold = skin * ((1 - density) * (1 - cover))[:, None] * skin.new_tensor(FOLD_DARKENS)[:, None]
