@@ -53,14 +53,14 @@ def logits(run: Run, faces: FaceSet, layer: str = "") -> np.ndarray:
     return _opened(run, faces, layer, "logits")
 
 
-def probabilities(run: Run, faces: FaceSet, layer: str = "") -> np.ndarray:
+def probabilities(run: Run, faces: FaceSet) -> np.ndarray:
     """(N, K) float32: what the run's network answers, as :func:`ferlib.learner.predict` computes it.
 
     For recipes that flip at test this is the mean over each face and its mirror image.
     """
-    p = softmax(logits(run, faces, layer), axis=1)
+    p = softmax(logits(run, faces), axis=1)
     if RECIPES[run.config["recipe"]].flip_at_test:
-        p = (p + softmax(_opened(run, faces, layer, "mirrored"), axis=1)) / 2
+        p = (p + softmax(_opened(run, faces, "", "mirrored"), axis=1)) / 2
     return p
 
 

@@ -147,13 +147,13 @@ def ece(predictions: pd.DataFrame, rng: np.random.Generator, n_bins: int = N_BIN
     return around(float(np.abs(sums[:, :n_bins].sum(axis=0)).sum() / len(sums)), draws, n, unit)
 
 
-def around(value: float, draws: np.ndarray, n: int, unit: str, most: float = 1.0) -> Estimate:
+def around(value: float, draws: np.ndarray, n: int, unit: str) -> Estimate:
     """``value`` plus and minus 1.96 standard errors, the standard deviation of the resampled ``draws`` (R,).
 
-    Cut off at 0 and ``most``.  For measures that resampling biases (Efron & Tibshirani 1993, ch. 12).
+    Cut off at 0 and 1.  For measures that resampling biases (Efron & Tibshirani 1993, ch. 12).
     """
     reach = 1.96 * float(np.nanstd(draws, ddof=1))
-    return Estimate(float(value), max(0.0, value - reach), min(most, value + reach), n, unit)
+    return Estimate(float(value), max(0.0, value - reach), min(1.0, value + reach), n, unit)
 
 
 def is_right(predictions: pd.DataFrame) -> np.ndarray:

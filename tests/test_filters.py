@@ -198,7 +198,7 @@ def test_the_atlas_of_two_halves_merged_equals_the_atlas_of_the_whole(levels, cu
     net, cut = Watcher([ACROSS, DOWN, np.negative(ACROSS)]), min(cut, len(levels) - 1)
     whole = filters.rank(net, images, LAYER, k, batch)
     halves = [filters.rank(net, part, LAYER, k, batch) for part in (images[:cut], images[cut:])]
-    merged = halves[0].merge(halves[1], offset=cut)
+    merged = halves[0].merge(halves[1])
     for name in ("top_images", "top_values", "top_positions", "histogram", "fires", "quantiles"):
         assert np.array_equal(getattr(merged, name), getattr(whole, name)), name
     assert merged.n_images == whole.n_images

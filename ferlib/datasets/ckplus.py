@@ -190,14 +190,6 @@ def _count(sequences: list[Sequence], report: Report, drawn: bool) -> None:
     report.counts |= {f"peaks of {name}": n for name, n in emotions.items()}
     columns = sorted({name for peak in peaks for name in peak if name.startswith("AU")})
     report.counts |= {f"peaks with {name}": sum(bool(p.get(name)) for p in peaks) for name in columns}
-    if drawn:
-        return
-    for name, n in OFFICIAL.items():
-        if report.counts[name] != n:
-            report.notice(
-                report.source.name, None, f"{report.counts[name]:,} {name}; the official release has {n}"
-            )
-    for name, n in OFFICIAL_EMOTIONS.items():
-        if emotions[name] != n:
-            reason = f"{emotions[name]} peaks of {name}; the official release has {n}"
-            report.notice(report.source.name, None, reason)
+    if not drawn:
+        report.compare(report.counts, OFFICIAL)
+        report.compare(emotions, OFFICIAL_EMOTIONS, "peaks of {}")

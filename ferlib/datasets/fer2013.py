@@ -198,18 +198,16 @@ def _count(reading: Reading, is_folders: bool, drawn: bool) -> None:
         reading.facts["ferplus_n"] = kept
     if drawn:
         return
-    file, release = report.source.name, "images; the official release has"
+    file = report.source.name
     if not splits:
         report.notice(file, None, "no Usage column, so there are no official splits")
     official = (OFFICIAL_FOLDERS if is_folders else OFFICIAL_SPLITS) if splits else {}
-    for name, n in (official | OFFICIAL_EMOTIONS).items():
-        found = int(splits.get(name, 0)) if name in official else emotions[name]
-        if found != n:
-            report.notice(file, None, f"{found:,} {name} {release} {n:,}")
+    found = emotions | {name: int(splits.get(name, 0)) for name in official}
+    report.compare(found, official | OFFICIAL_EMOTIONS, "{} images")
     for rule, n in OFFICIAL_TEST_N.items():
-        found = kept.get(rule, {}).get("test", n)
-        if found != n and splits.get("test") == OFFICIAL_SPLITS["test"]:
-            report.notice(file, None, f"{rule} keeps {found:,} test images; officially {n:,}")
+        labelled = kept.get(rule, {}).get("test", n)
+        if labelled != n and splits.get("test") == OFFICIAL_SPLITS["test"]:
+            report.notice(file, None, f"{rule} keeps {labelled:,} test images; officially {n:,}")
 
 
 def _count_ferplus(table: pd.DataFrame) -> dict[str, dict[str, int]]:

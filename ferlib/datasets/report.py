@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,13 @@ class Report:
     def notice(self, file: str | Path, line: int | None, reason: str) -> None:
         """Note a difference from the official release that leaves the data usable."""
         self.notices.append(Finding(_printable(file), line, _printable(reason)))
+
+    def compare(self, found: Mapping[str, int], official: Mapping[str, int], what: str = "{}") -> None:
+        """A notice for each count that is not that of the official release; ``what`` names what was counted."""
+        for name, n in official.items():
+            if found[name] != n:
+                reason = f"{found[name]:,} {what.format(name)}; the official release has {n:,}"
+                self.notice(self.source.name, None, reason)
 
     def exit_code(self, strict: bool = False) -> int:
         """0 clean, 1 bad; notices count as bad when ``strict``."""

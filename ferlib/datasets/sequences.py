@@ -139,17 +139,14 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 # -------------------------------------------------------------------------------------- frames and folders
 
 
-def numbered_files(
-    folder: Path, pattern: str, root: Path, report: Report, ignored: tuple[str, ...] = ()
-) -> list[tuple[int, Path]]:
+def numbered_files(folder: Path, pattern: str, root: Path, report: Report) -> list[tuple[int, Path]]:
     """Files of ``folder`` whose name matches ``pattern``, by the number in its first group, ascending.
 
-    Hidden files and endings in ``ignored`` are passed over; other strangers are notices, and two files of
-    the same number are a problem.
+    Hidden files are passed over; other strangers are notices, and two files of the same number are a problem.
     """
     found: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):
-        if file.name.startswith(".") or file.suffix.lower() in ignored:
+        if file.name.startswith("."):
             continue
         match = re.fullmatch(pattern, file.name, re.IGNORECASE)
         if not match or int(match[1]) > MAX_NUMBER:

@@ -66,19 +66,18 @@ class Atlas:
         """
         return np.select([self.fires < share, self.fires > 1 - share], ["dead", "always-on"], "active")
 
-    def merge(self, other: Atlas, offset: int | None = None) -> Atlas:
-        """The atlas of these faces followed by those of ``other``, whose positions begin at ``offset``.
+    def merge(self, other: Atlas) -> Atlas:
+        """The atlas of these faces followed by those of ``other``.
 
-        By default ``offset`` is ``n_images``.  Raises ``DataError`` for another layer or number of filters.
+        Raises ``DataError`` for another layer or number of filters.
         """
         if (self.layer, len(self), self.k) != (other.layer, len(other), other.k):
             raise DataError(
                 f"Cannot merge {self.layer} ({len(self)} filters, k={self.k}) with "
                 f"{other.layer} ({len(other)} filters, k={other.k})"
             )
-        shift = self.n_images if offset is None else offset
         values = np.concatenate([self.top_values, other.top_values], axis=1)
-        images = np.concatenate([self.top_images, other.top_images + shift], axis=1)
+        images = np.concatenate([self.top_images, other.top_images + self.n_images], axis=1)
         best = np.lexsort((images, -values), axis=1)[:, : self.k]
         positions = np.concatenate([self.top_positions, other.top_positions], axis=1)
         return replace(

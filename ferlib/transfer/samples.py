@@ -8,11 +8,11 @@ from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
 
 
-def share_of(faces: FaceSet, share: float, seed: int = 0, at_least: int = 1) -> FaceSet:
+def share_of(faces: FaceSet, share: float, at_least: int = 1) -> FaceSet:
     """``share`` of the images: those of whole people drawn at random, or single images without people.
 
     at_least : so many classes must be among them; more is drawn until they are.  A smaller share lies within a
-    larger one of the same seed.  Raises ``UsageError`` unless ``share`` is in (0, 1].
+    larger one.  Raises ``UsageError`` unless ``share`` is in (0, 1].
     """
     if not 0 < share <= 1:
         raise UsageError(f"share={share}: must lie above 0 and not above 1")
@@ -22,7 +22,7 @@ def share_of(faces: FaceSet, share: float, seed: int = 0, at_least: int = 1) -> 
     groups = (
         np.arange(len(faces)) if people is None else np.unique(people.astype(str), return_inverse=True)[1]
     )
-    order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
+    order = np.random.default_rng(0).permutation(int(groups.max()) + 1)
     turn = np.empty_like(order)
     turn[order] = np.arange(len(order))  # when each person's turn is
     turns = turn[groups]  # (N,)
