@@ -20,9 +20,16 @@ def browser():
         started.close()
 
 
+@pytest.fixture
+def own_home(tmp_path, monkeypatch):
+    """An empty home for one test."""
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """An empty home that the tests of one file share; a file whose tests want one each has a fixture of its own."""
+    """An empty home that the tests of one file share; ``own_home`` gives each test one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FERLIB_HOME", str(tmp_path_factory.mktemp("home")))
         yield

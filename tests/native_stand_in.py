@@ -6,7 +6,18 @@ import time
 
 import numpy as np
 
+from ferlib.synthetic.native.plan import Size
 from ferlib.synthetic.native.shots import Pictures, Shots
+
+SIZES = {
+    "casme2": Size(subjects=3, takes=62, face_px=16, every=30),
+    "ckplus": Size(subjects=6, takes=20, face_px=16),
+    "novaemotions": Size(subjects=3, takes=12, face_px=16),
+    "probe": Size(subjects=3, takes=12, face_px=16),
+    "samm": Size(subjects=3, takes=8, face_px=16, every=30),
+    "smic": Size(subjects=3, takes=8, face_px=16, every=10),
+}
+"""As small as each layout can be and still have all its quirks."""
 
 
 def flat_faces(shots: Shots) -> Pictures:

@@ -13,11 +13,7 @@ from ferlib.config import DataError
 from ferlib.datasets.ckplus import read
 
 IMAGES = "cohn-kanade-images"
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture
@@ -72,62 +68,48 @@ def test_counts_that_differ_from_the_release_are_notices(tree):
     assert datasets.check("ckplus", tree).exit_code(strict=True) == 0
 
 
+LAST, SECOND = "S005/001/S005_001_00000005", f"{IMAGES}/S005/001/S005_001_00000002.png"
+PICTURE, EYES = f"{IMAGES}/{LAST}.png", f"Landmarks/{LAST}_landmarks.txt"
+LABEL, CODES = f"Emotion/{LAST}_emotion.txt", f"FACS/{LAST}_facs.txt"
 DAMAGES = {
-    "S005_001_00000002_landmarks.txt: its picture S005_001_00000002.png is missing": lambda t: (
-        t / IMAGES / "S005/001/S005_001_00000002.png"
-    ).unlink(),
-    "S005/001: frame 2 is missing": lambda t: (t / IMAGES / "S005/001/S005_001_00000002.png").unlink(),
-    "emotion.txt: is not of the last frame": lambda t: (
-        t / IMAGES / "S005/001/S005_001_00000005.png"
-    ).unlink(),
-    "00000005.png: unreadable or truncated": lambda t: (
-        t / IMAGES / "S005/001/S005_001_00000005.png"
-    ).write_bytes((t / IMAGES / "S005/001/S005_001_00000005.png").read_bytes()[:500]),
-    "00000005.png: empty file": lambda t: (t / IMAGES / "S005/001/S005_001_00000005.png").write_bytes(b""),
-    "00000005.png: not a picture": lambda t: (t / IMAGES / "S005/001/S005_001_00000005.png").write_text("x"),
-    "frame 5 is there twice": lambda t: picture(t / IMAGES / "S005/001/S005_001_5.png"),
-    "line 1: 'happy' is not numbers": lambda t: text(
-        t / "Emotion/S005/001/S005_001_00000005_emotion.txt", "happy"
+    "S005_001_00000002_landmarks.txt: its picture S005_001_00000002.png is missing": (SECOND, None),
+    "S005/001: frame 2 is missing": (SECOND, None),
+    "emotion.txt: is not of the last frame": (PICTURE, None),
+    "00000005.png: unreadable or truncated": (
+        PICTURE,
+        lambda file: file.write_bytes(file.read_bytes()[:500]),
     ),
-    "unknown emotion 8": lambda t: text(t / "Emotion/S005/001/S005_001_00000005_emotion.txt", "8.0"),
-    "unknown emotion 2.5": lambda t: text(t / "Emotion/S005/001/S005_001_00000005_emotion.txt", "2.5"),
-    "not one number": lambda t: text(t / "Emotion/S005/001/S005_001_00000005_emotion.txt", "1 2"),
-    "line 1: 'nan' is not finite": lambda t: text(
-        t / "Emotion/S005/001/S005_001_00000005_emotion.txt", "nan"
-    ),
-    "emotion.txt: empty file": lambda t: text(t / "Emotion/S005/001/S005_001_00000005_emotion.txt", ""),
-    "facs.txt: line 1: AU 120 is out of range": lambda t: text(
-        t / "FACS/S005/001/S005_001_00000005_facs.txt", "120 2"
-    ),
-    "line 2: strength 7 is out of range": lambda t: text(
-        t / "FACS/S005/001/S005_001_00000005_facs.txt", "12 2\n25 7"
-    ),
-    "line 2: AU 12 is there twice": lambda t: text(
-        t / "FACS/S005/001/S005_001_00000005_facs.txt", "12 2\n12 3"
-    ),
-    "3 numbers instead of an AU and its strength": lambda t: text(
-        t / "FACS/S005/001/S005_001_00000005_facs.txt", "1 2 3"
-    ),
-    "landmarks.txt: 1 rows instead of 68": lambda t: text(
-        t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", "1 2"
-    ),
-    "00000005.png: its landmarks put the eyes at [[5.0, 5.0], [6.0, 5.0]]": lambda t: text(
-        t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", landmarks((5, 5), (6, 5))
-    ),
-    "its landmarks put the eyes at [[5.0, 5.0], [1e+20, 5.0]]": lambda t: text(
-        t / "Landmarks/S005/001/S005_001_00000005_landmarks.txt", landmarks((5, 5), (1e20, 5))
-    ),
-    "the same person as S005, in another spelling": lambda t: picture(
-        t / IMAGES / "s5/001/S005_001_00000001.png"
-    ),
-    "its sequence has no pictures": lambda t: text(t / "Emotion/S099/001/S099_001_00000005_emotion.txt", "1"),
-    "a link out of the tree": lambda t: (t / IMAGES / "S005/009").symlink_to("/usr"),
+    "00000005.png: empty file": (PICTURE, ""),
+    "00000005.png: not a picture": (PICTURE, "x"),
+    "frame 5 is there twice": (f"{IMAGES}/S005/001/S005_001_5.png", picture),
+    "line 1: 'happy' is not numbers": (LABEL, "happy"),
+    "unknown emotion 8": (LABEL, "8.0"),
+    "unknown emotion 2.5": (LABEL, "2.5"),
+    "not one number": (LABEL, "1 2"),
+    "line 1: 'nan' is not finite": (LABEL, "nan"),
+    "emotion.txt: empty file": (LABEL, ""),
+    "facs.txt: line 1: AU 120 is out of range": (CODES, "120 2"),
+    "line 2: strength 7 is out of range": (CODES, "12 2\n25 7"),
+    "line 2: AU 12 is there twice": (CODES, "12 2\n12 3"),
+    "3 numbers instead of an AU and its strength": (CODES, "1 2 3"),
+    "landmarks.txt: 1 rows instead of 68": (EYES, "1 2"),
+    "00000005.png: its landmarks put the eyes at [[5.0, 5.0], [6.0, 5.0]]": (EYES, landmarks((5, 5), (6, 5))),
+    "its landmarks put the eyes at [[5.0, 5.0], [1e+20, 5.0]]": (EYES, landmarks((5, 5), (1e20, 5))),
+    "the same person as S005, in another spelling": (f"{IMAGES}/s5/001/S005_001_00000001.png", picture),
+    "its sequence has no pictures": ("Emotion/S099/001/S099_001_00000005_emotion.txt", "1"),
+    "a link out of the tree": (f"{IMAGES}/S005/009", lambda place: place.symlink_to("/usr")),
 }
+"""What the check says -> the file that is damaged, and what it holds then, is done to it, or None: it is gone."""
+
+
+def damage(tree, reason):
+    file, what = tree / DAMAGES[reason][0], DAMAGES[reason][1]
+    file.unlink() if what is None else text(file, what) if isinstance(what, str) else what(file)
 
 
 @pytest.mark.parametrize("reason", DAMAGES)
 def test_a_damage_is_listed_with_its_file(tree, reason):
-    DAMAGES[reason](tree)
+    damage(tree, reason)
     found = problems(tree)
     assert any(reason in problem for problem in found), found
     with pytest.raises(DataError, match="nothing was stored"):
@@ -138,9 +120,9 @@ def test_a_damage_is_listed_with_its_file(tree, reason):
 
 def test_all_damages_together_are_all_listed(tree):
     chosen = ["S005/001: frame 2 is missing", "AU 120", "'happy'", "another spelling", "no pictures"]
-    for reason, damage in DAMAGES.items():
+    for reason in DAMAGES:
         if any(part in reason for part in chosen):
-            damage(tree)
+            damage(tree, reason)
     found = "\n".join(problems(tree))
     assert all(part in found for part in chosen), found
 

@@ -27,11 +27,7 @@ from ferlib.datasets.report import Report
 from ferlib.datasets.sequences import parse_codes
 
 BOOK = "CASME2-coding-20140508.xlsx"
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def problems(name: str, tree: Path) -> list[str]:

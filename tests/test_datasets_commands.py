@@ -18,11 +18,7 @@ from ferlib import cli, datasets, paths
 from ferlib.config import DataError, UsageError
 from ferlib.datasets import drawn, listing
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def ferlib(*arguments: str) -> subprocess.CompletedProcess:
@@ -188,7 +184,7 @@ def test_make_scales_and_refuses_what_means_nothing(tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
-def test_a_killed_prepare_leaves_nothing_or_everything(tmp_path, home):
+def test_a_killed_prepare_leaves_nothing_or_everything(tmp_path):
     """The real command, killed at random moments; then the same command succeeds."""
     tree = sample(tmp_path / "tree")
     command = [sys.executable, "-m", "ferlib.cli", "corpus", "prepare", "fer2013", "--source", str(tree)]

@@ -18,11 +18,7 @@ from ferlib.datasets.ferplus import RULES, ferplus_labels
 from ferlib.labels import FER2013_CODES, FER2013_FOLDERS, FERPLUS_COLUMNS
 
 COLUMNS = ("emotion", "pixels", "Usage")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def reasons(report) -> list[str]:

@@ -10,10 +10,7 @@ from ferlib import datasets
 from ferlib.config import DataError, UsageError
 from ferlib.datasets import folder
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def problems(source) -> list[str]:

@@ -18,12 +18,7 @@ from ferlib.config import DataError, UsageError
 from ferlib.datasets import listing
 
 ABOUT = {"synthetic": True, "licence": "none", "source": "test"}
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def faces_of(n: int, value: int = 0) -> np.ndarray:
@@ -141,7 +136,7 @@ def test_wrong_parameters_name_the_nearest_right_one():
         datasets.load("synthetic-a", duplicates="drop-cross-split")
 
 
-def test_damage_is_found_by_reading_every_byte(home):
+def test_damage_is_found_by_reading_every_byte():
     place = datasets.write_store("synthetic-a", faces_of(4), table_of(4), ABOUT)
     assert datasets.verify_store("synthetic-a").exit_code(strict=True) == 0
     with (place / "images.npy").open("rb+") as file:
@@ -167,7 +162,7 @@ for value in range(1, 200):
 """
 
 
-def test_a_killed_writer_leaves_the_old_store_or_the_new_one(home):
+def test_a_killed_writer_leaves_the_old_store_or_the_new_one():
     rng = random.Random(0)
     seen = set()
     for _ in range(4):
@@ -187,7 +182,7 @@ def test_a_killed_writer_leaves_the_old_store_or_the_new_one(home):
     assert not [p for p in paths.corpora().iterdir() if p.name.endswith((".tmp", ".old"))]
 
 
-def test_a_kill_between_the_two_renames_loses_nothing(home):
+def test_a_kill_between_the_two_renames_loses_nothing():
     datasets.write_store("synthetic-a", faces_of(2, 7), table_of(2), ABOUT)
     place = paths.corpus("synthetic-a")
     os.rename(place, keep.aside(place))
@@ -205,7 +200,7 @@ def test_a_reader_is_not_disturbed_by_a_new_store():
     assert int(datasets.load("synthetic-a").images.max()) == 2
 
 
-def test_home_lists_sizes_and_prunes_only_what_is_left_over(home):
+def test_home_lists_sizes_and_prunes_only_what_is_left_over():
     datasets.write_store("synthetic-a", faces_of(2), table_of(2), ABOUT)
     left = paths.corpora() / ".synthetic-a.99999.tmp"
     left.mkdir()

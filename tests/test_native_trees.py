@@ -13,24 +13,18 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from native_stand_in import faces_then_death, faces_then_error, faces_then_silence, flat_faces
+from native_stand_in import SIZES, faces_then_death, faces_then_error, faces_then_silence, flat_faces
 
 from ferlib.config import DataError, UsageError
 from ferlib.labels import DRAWN_AUS, EMOTIONS
 from ferlib.synthetic import native, workshop
 from ferlib.synthetic.native import casme2, ckplus, novaemotions, probe, samm, smic
-from ferlib.synthetic.native.plan import Format, Size
+from ferlib.synthetic.native.plan import Format
 from ferlib.synthetic.native.shots import set_into_frame
 from ferlib.synthetic.native.tree import write_tree
 
-SMALL = {
-    casme2: Size(subjects=3, takes=62, face_px=16, every=30),
-    ckplus: Size(subjects=6, takes=20, face_px=16),
-    novaemotions: Size(subjects=3, takes=12, face_px=16),
-    probe: Size(subjects=3, takes=12, face_px=16),
-    samm: Size(subjects=3, takes=8, face_px=16, every=30),
-    smic: Size(subjects=3, takes=8, face_px=16, every=10),
-}
+MODULES = (casme2, ckplus, novaemotions, probe, samm, smic)
+SMALL = {module: SIZES[module.__name__.rpartition(".")[2]] for module in MODULES}
 
 
 def draw(module, out, workers=1, drawer=flat_faces, seed=0):
