@@ -117,7 +117,7 @@ def over_time(
     ax.axhline(0, color=QUIET, linewidth=0.8)
     ax.set(xlabel="time, as a fraction of the clip", ylabel=ylabel)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.legend(loc="upper right", fontsize=8.5)
+    ax.legend(loc="best", fontsize=8.5)
     return ax
 
 
