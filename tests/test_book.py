@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ferlib import paths
 from ferlib.book import build as building
 from ferlib.book import chapters, values
 from ferlib.book.build import Layout
@@ -321,6 +322,26 @@ def test_a_corpus_in_a_list_that_is_not_prepared_is_told_before_anything_runs(sh
     (shelf / "book" / "02_faces.ipynb").write_text(text)
     with pytest.raises(DataError, match=r"Chapter faces cannot run with its corpora.*ckplus"):
         building.check_corpora(chapters.plan(shelf / "book", Wish(only="faces")))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "home", "drawn"),
+    [(None, "home/tiny", {"fer2013": {"n_images": 9}}), ("fer2013", "home", {})],
+    ids=["drawn faces", "photographs"],
+)
+def test_few_faces_are_drawn_in_a_home_of_their_own(shelf, tmp_path, monkeypatch, corpus, home, drawn):
+    monkeypatch.setenv("FERLIB_HOME", str(tmp_path / "home"))
+    name, asked = shelf_notebook_with_corpus(shelf), {}
+    (shelf / "book" / "profiles" / "tiny.yml").write_text(
+        "corpora:\n  fer2013: {n_images: 9}\n  ckplus: {n_subjects: 2}\n"
+    )
+    made = chapters.plan(shelf / "book", Wish("tiny", corpus or "synthetic-fer2013", only=name))
+    monkeypatch.setattr(building, "make", lambda name, **size: asked.update({name: size}))
+    monkeypatch.setattr(building, "prepare", lambda *_: None)
+    with building.small_corpora(made, Heard()):
+        assert paths.home() == tmp_path / home
+    assert asked == drawn
+    assert paths.home() == tmp_path / "home"
 
 
 def test_parameters_are_listed_with_type_default_and_meaning():

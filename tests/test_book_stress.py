@@ -80,6 +80,7 @@ def test_a_book_is_built_offline_and_a_full_disk_ends_in_a_message_and_spoils_no
         assert done.returncode == 1
         assert done.stderr.startswith("ferlib: ")
         assert "Traceback" not in done.stderr
+        assert "File too large. Nothing that was built before is lost. Make room there" in done.stderr
         assert gone(root)
         assert (root / "_build" / "html" / "index.html").read_text() == page
         assert results(root) == before or results(root)[0]["n_steps"] == 5

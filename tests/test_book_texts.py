@@ -177,9 +177,32 @@ def test_a_figure_that_a_run_lacks_is_not_referred_to(tmp_path):
 def test_a_number_stands_out_and_a_sentence_does_not():
     number, sentence = (f'<span class="pasted-text">{text}</span>' for text in ("62.7 %", "So it is. " * 8))
     context = {"body": number + sentence + "<table><tr><th></th></tr></table>"}
-    offline.repaired(None, "", "", context, None)
+    app = SimpleNamespace(srcdir="", builder=SimpleNamespace(images={}))
+    offline.repaired(app, "", "", context, None)
     assert context["body"].startswith(number + '<span class="pasted-text sentence">So it is.')
     assert "<td></td>" in context["body"]
+
+
+def pictured(file, share_of_white, caption="What was found."):
+    """The figure of a picture that is so much white paper, the rest blue ink, and its address on a page."""
+    pixels = np.full((100, 100, 3), 255, np.uint8)
+    pixels[int(100 * share_of_white) :] = (0, 114, 178)
+    plt.imsave(file, pixels)
+    return f'<figure class="align-default" id="a"><img src="_images/{file.name}"/><p>{caption}</p></figure>'
+
+
+def test_a_chart_is_marked_to_be_dark_on_a_dark_page_and_faces_are_not(tmp_path):
+    files = {name: tmp_path / name for name in ("chart.png", "map.png", "black.png", "faces.png")}
+    figures = [
+        pictured(files["chart.png"], 0.8),
+        pictured(files["map.png"], 0.5),
+        pictured(files["black.png"], 0.8, "<b>Black</b> lines are intervals."),
+        pictured(files["faces.png"], 1.0),
+    ]
+    plt.imsave(files["faces.png"], np.tile(np.linspace(0, 1, 100), (100, 1)), cmap="gray")
+    marked = offline.charts("<hr>".join(figures), files).split("<hr>")
+    assert ['class="align-default chart"' in figure for figure in marked] == [True, False, False, False]
+    assert [figure.replace(" chart", "") for figure in marked] == figures
 
 
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):

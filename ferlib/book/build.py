@@ -28,7 +28,7 @@ from ferlib.book.chapters import Chapter, Plan, Wish, plan
 from ferlib.book.record import RESULT_VARIABLE, left_folder
 from ferlib.book.runner import ChapterError, Limits, Task, Terminal, run
 from ferlib.config import DataError
-from ferlib.datasets import read_manifest
+from ferlib.datasets import is_prepared, make, prepare, read_manifest
 from ferlib.labels import DRAWN_PREFIX
 
 
@@ -83,13 +83,10 @@ def build(layout: Layout, wish: Wish, jobs: int = 1, terminal: Terminal | None =
     for note in made.notes:
         terminal.say(note)
     check_corpora(made)
-    try:
-        with locked(layout):
-            execute(layout, made, jobs, terminal)
-            _publish(layout, made)
-            return _render(layout, made, terminal)
-    except OSError as error:
-        raise DataError(f"{error.filename or layout.out}: {error.strerror or error}") from error
+    with locked(layout), small_corpora(made, terminal):
+        execute(layout, made, jobs, terminal)
+        _publish(layout, made)
+        return _render(layout, made, terminal)
 
 
 def check_corpora(made: Plan) -> None:
@@ -98,34 +95,74 @@ def check_corpora(made: Plan) -> None:
     Raises ``DataError`` with the next command.
     """
     for chapter in made.chapters:
-        for name, value in made.parameters[chapter.name].items():
-            for corpus in values.corpora_of(name, chapter.defaults[name], value):
-                try:
-                    if not corpus.startswith(DRAWN_PREFIX):
-                        read_manifest(corpus)
-                except DataError as error:
-                    raise DataError(f"Chapter {chapter.name} cannot run with its {name}. {error}") from None
+        for corpus, name in corpora_of(made, chapter).items():
+            try:
+                if not corpus.startswith(DRAWN_PREFIX):
+                    read_manifest(corpus)
+            except DataError as error:
+                raise DataError(f"Chapter {chapter.name} cannot run with its {name}. {error}") from None
+
+
+def corpora_of(made: Plan, chapter: Chapter) -> dict[str, str]:
+    """The corpora that the parameters of ``chapter`` name, each with the parameter that names it."""
+    given = made.parameters[chapter.name].items()
+    return {
+        corpus: name
+        for name, value in given
+        for corpus in values.corpora_of(name, chapter.defaults[name], value)
+    }
+
+
+@contextlib.contextmanager
+def small_corpora(made: Plan, terminal: Terminal) -> Iterator[None]:
+    """Work on the profile's few drawn faces, where it names some and no chapter wants photographs.
+
+    They lie in a home of their own, below the usual one, so that nobody takes them for the whole corpora.
+    """
+    wanted = {name for chapter in made.chapters for name in corpora_of(made, chapter)}
+    if not made.profile.corpora or not all(name.startswith(DRAWN_PREFIX) for name in wanted):
+        yield
+        return
+    usual = os.environ.get("FERLIB_HOME")
+    os.environ["FERLIB_HOME"] = str(paths.home() / made.profile.name)
+    try:
+        for name, size in made.profile.corpora.items():
+            if DRAWN_PREFIX + name in wanted and not is_prepared(DRAWN_PREFIX + name):
+                terminal.say(f"{DRAWN_PREFIX}{name}: drawing few of its faces")
+                prepare(name, make(name, **size))
+        yield
+    finally:
+        os.environ.pop("FERLIB_HOME")
+        if usual is not None:
+            os.environ["FERLIB_HOME"] = usual
 
 
 @contextlib.contextmanager
 def locked(layout: Layout) -> Iterator[None]:
-    """Hold the folder of a build.  The system lets go of it when the process ends, however it ends."""
+    """Hold the folder of a build.  The system lets go of it when the process ends, however it ends.
+
+    Raises ``DataError`` where another build holds it, and where something inside cannot be written.
+    """
     import filelock
 
-    layout.build.mkdir(parents=True, exist_ok=True)
     owner = layout.build / "builder"
     lock = filelock.FileLock(layout.build / "lock")
     try:
+        layout.build.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
+        owner.write_text(f"process {os.getpid()}")
+        shutil.rmtree(layout.build / "work", ignore_errors=True)  # of killed builds
+        yield
     except filelock.Timeout:
         who = owner.read_text() if owner.is_file() else "another process"
         raise DataError(
             f"Another build is at work in {layout.out} ({who}). Wait for it, or give --out"
         ) from None
-    try:
-        owner.write_text(f"process {os.getpid()}")
-        shutil.rmtree(layout.build / "work", ignore_errors=True)  # of killed builds
-        yield
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or layout.out}: {error.strerror or error}. Nothing that was built before is lost. "
+            "Make room there or give another folder with --out, and build again"
+        ) from error
     finally:
         lock.release()
 

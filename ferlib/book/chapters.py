@@ -10,7 +10,7 @@ import ast
 import re
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +162,15 @@ def listing(book: Path, only: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """One file of ``book/profiles``: parameters per chapter, and the time that a chapter may take."""
+    """One file of ``book/profiles``: parameters per chapter, and the time that a chapter may take.
+
+    corpora : drawn corpus -> the people or images that are enough of it; empty: the sizes of the rig.
+    """
 
     name: str
     chapters: dict[str, dict[str, Any]]
     chapter_s: float = 1800.0
+    corpora: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def profile(book: Path, name: str) -> Profile:
@@ -174,7 +178,8 @@ def profile(book: Path, name: str) -> Profile:
     check_name("profile", name, PROFILES)
     file = book / "profiles" / f"{name}.yml"
     content = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.is_file() else {}
-    return Profile(name, content.get("chapters") or {}, float(content.get("chapter_s", Profile.chapter_s)))
+    content["chapters"] = content.get("chapters") or {}
+    return Profile(name, **content)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ def page(book: Path) -> str:
     return "\n\n".join(parts)
 
 
+DRAWN_FACES = ' <span class="chip">on drawn faces</span>'
 HEAD = "".join(f"<th>{name}</th>" for name in ("verdict", "ours", "by chance", "reported"))
 NOTHING = (["<strong>not shown</strong>", "", ""], "No number of record yet.")
 
@@ -192,7 +193,7 @@ def _cells(row: dict[str, Any]) -> tuple[list[str], str]:
     stale = " <strong>stale</strong>" if row["stale"] else ""
     made = f"{row['split'] or row['corpus']}; {row['profile']} profile, commit {row['commit']}, {row['date']}"
     cells = [
-        ("on drawn faces: " if row["synthetic"] else "") + f"<strong>{row['verdict']}</strong>",
+        f"<strong>{row['verdict']}</strong>" + (DRAWN_FACES if row["synthetic"] else ""),
         number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
         "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
     ]

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -29,12 +28,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from ferlib.book.render import COLOURS
 from ferlib.lifeline import die_with_parent
 
 KERNEL = "ferlib-chapter"
 """Name of the kernel specification that this module writes for itself."""
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def tell(**event: Any) -> None:
@@ -102,7 +100,7 @@ def execute(task: dict[str, Any]) -> int:
             cwd=task["cwd"], progress_bar=False, log_output=True, autosave_cell_every=0,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        print(_ANSI.sub("", "\n".join(error.traceback)), file=sys.stderr)
+        print(COLOURS.sub("", "\n".join(error.traceback)), file=sys.stderr)
         tell(event="failed", cell=error.cell_index + 1, error=error.ename, message=error.evalue)
         return 1
     except DeadKernelError:

@@ -23,7 +23,6 @@ from ferlib.book.build import Layout
 from ferlib.book.chapters import Plan, Wish, check_grid, plan
 from ferlib.book.record import spoken, with_interval
 from ferlib.book.runner import Terminal
-from ferlib.config import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +63,9 @@ def run(layout: Layout, wish: Wish, grids: Iterable[str], n_jobs: int = 1, sched
     sweeps = points(layout, wish, grids)
     todo = [point for of in sweeps.values() for point in of if build.stale(place(point))]
     print(f"{sum(map(len, sweeps.values()))} points, {len(todo)} to execute", flush=True)
-    try:
-        with build.locked(layout):
-            jobs.run(execute, todo, n_jobs, scheduler, what="points of the grid")
-            return page(layout.out / "grid" / f"{'-'.join(sweeps)}.html", sweeps)
-    except OSError as error:
-        raise DataError(f"{error.filename or layout.out}: {error.strerror or error}") from error
+    with build.locked(layout):
+        jobs.run(execute, todo, n_jobs, scheduler, what="points of the grid")
+        return page(layout.out / "grid" / f"{'-'.join(sweeps)}.html", sweeps)
 
 
 def execute(point: Point) -> None:

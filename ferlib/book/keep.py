@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,7 @@ def keep(source: Path, book: Path, only: str | None = None) -> Iterator[Path]:
             file = "-".join([name, *(str(value) for value in changed.values())]).replace("/", "_")
             place = book / "results" / corpus_of(result) / profile / f"{file}.json"
             place.parent.mkdir(parents=True, exist_ok=True)
-            origin = source / "results" if (source / "results").is_dir() else source
-            file_of = origin / f"{name}.json" if origin.is_dir() else origin
-            paths.write_whole(place, partial(shutil.copyfile, file_of))
+            paths.write_json(place, result)
             yield place
 
 

@@ -2,13 +2,15 @@
 
 Equations are written as MathML, which every current browser draws without a script; the translator is the one
 that docutils ships.  Thebe, which would fetch code to run cells in the page, is left out.
-Roles that docutils gives to a bibliography and that do not fit together are taken away.
+Charts are marked, so that they can be dark where the page is.  Roles that docutils gives to a bibliography and that
+do not fit together are taken away.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -62,11 +64,42 @@ SENTENCE = re.compile(r'<span class="pasted-text">(?=[^<]{60})')
 """A text that a chapter worded: it reads as the page does, where a number stands out."""
 
 
+FIGURE = re.compile(r'<figure class="align-default"(.*?src="_images/([^"]+)".*?)</figure>', re.DOTALL)
+INKED = re.compile(r"\b(black|white|dark|darker|lighter|pale)\b", re.IGNORECASE)
+"""Words of a caption that would be false of a figure whose light and dark changed places."""
+
+
+def charts(body: str, files: dict[str, Path]) -> str:
+    """``body`` with the class ``chart`` at figures that are lines on white paper, which can be dark on a dark page.
+
+    files : name of each picture of the pages -> where it lies.
+    """
+
+    def marked(found: re.Match[str]) -> str:
+        drawn = not INKED.search(re.sub("<[^>]*>", "", found[1])) and is_chart(files[html.unescape(found[2])])
+        return f'<figure class="align-default{" chart" if drawn else ""}"{found[1]}</figure>'
+
+    return FIGURE.sub(marked, body)
+
+
+def is_chart(file: Path) -> bool:
+    """Whether a picture is mostly white paper and hardly grey, as no sheet of faces and no heat map is."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(file).convert("RGB").resize((320, 240))).astype(int)
+    high, low = pixels.max(axis=2), pixels.min(axis=2)
+    grey = (high - low < 12) & (low > 30) & (high < 235)
+    return bool((low > 245).mean() > 0.65 and grey.mean() < 0.15)
+
+
 def repaired(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Mend the markup of a page (event ``html-page-context``)."""
     for wrong, right in REPAIRS:
         context["body"] = context.get("body", "").replace(wrong, right)
     context["body"] = SENTENCE.sub('<span class="pasted-text sentence">', context["body"])
+    files = {name: Path(app.srcdir) / file for file, name in app.builder.images.items()}
+    context["body"] = charts(context["body"], files)
 
 
 def own_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

@@ -35,13 +35,18 @@ def table(rows: pd.DataFrame) -> str:
 
 def figure(axes: Any, alt: str) -> str:
     """The figure of ``axes`` as a picture in the page; it is closed."""
+    return f"<figure>{picture(axes.figure, alt)}</figure>"
+
+
+def picture(figure: Any, alt: str, dpi: int = 150) -> str:
+    """``figure`` as an ``<img>`` that needs no file; it is closed."""
     import matplotlib.pyplot as plt
 
     file = io.BytesIO()
-    axes.figure.savefig(file, format="png", dpi=150)
-    plt.close(axes.figure)
+    figure.savefig(file, format="png", dpi=dpi)
+    plt.close(figure)
     data = base64.b64encode(file.getvalue()).decode()
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(alt)}"></figure>'
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
 
 
 def paragraph(text: str, note: bool = False) -> str:

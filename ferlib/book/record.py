@@ -289,6 +289,9 @@ def _glued(row: dict[str, Any]) -> dict[str, str]:
     return texts
 
 
+ABBREVIATED = re.compile(r"\b(au(?=s?\b)|auc\b|uar\b|uf1\b|f1\b|hog\b)")
+
+
 def _range(row: dict[str, Any]) -> str:
     low, high = (spoken(row[part], row["unit"]) for part in ("low", "high"))
     return f"{low.split(NBSP)[0]} to {high}"
@@ -296,10 +299,10 @@ def _range(row: dict[str, Any]) -> str:
 
 def _readable(row: dict[str, Any]) -> dict[str, str]:
     unit, reported = row["unit"], row["reported"]
-    interval = "" if None in (row["low"], row["high"]) else _range(row)
+    interval = "" if None in (row["low"], row["high"]) else _range(row).replace(" ", NBSP)
     paper = "" if reported is None else spoken(reported, unit) + (" (to check)" if row["to_check"] else "")
     return {
-        "result": row["key"].replace("_", " "),
+        "result": ABBREVIATED.sub(lambda found: found[0].upper(), row["key"].replace("_", " ")),
         "reported": paper,
         "ours": spoken(row["value"], unit),
         "95 % interval": interval,

@@ -28,6 +28,11 @@ LAUNCH = {
 """Where a chapter can be opened to run it, once it lies in a repository that these services reach."""
 
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+NOT_WRITTEN = re.compile(r"\[Errno (13|27|28|30|122)\] ([^:\n]+)")
+"""What Python says where a folder takes no file: not allowed, too large, no space, read-only, over the quota."""
+
+
 def configured(settings: Path, place: Path) -> Path:
     """Write ``settings`` to ``place``, with buttons where an address of the repository is known; returns ``place``.
 
@@ -54,7 +59,7 @@ def configured(settings: Path, place: Path) -> Path:
 def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
     """Render ``source`` with jupyter-book in ``work``; returns the folder of pages.
 
-    Raises ``DataError`` with the warnings and the log's place where there are any.
+    Raises ``DataError`` with the warnings and the log's place where there are any, ``OSError`` on a full disk.
     """
     shutil.rmtree(work, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +79,10 @@ def sphinx(source: Path, settings: Path, work: Path, log: Path) -> Path:
             process.kill()
             process.wait()
     if code != 0:
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = COLOURS.sub("", log.read_text(encoding="utf-8", errors="replace"))
+        if full := NOT_WRITTEN.search(text):
+            raise OSError(int(full[1]), full[2], str(work))
+        said = text.splitlines()
         heard = [line for line in said if re.search(r"WARNING|ERROR|Error|error:", line)] or said[-20:]
         raise DataError("The pages could not be rendered:\n  " + "\n  ".join(heard[:20]) + f"\nLog: {log}")
     html = work / "_build" / "html"

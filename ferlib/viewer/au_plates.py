@@ -12,6 +12,7 @@ from ferlib import plots
 from ferlib.labels import AU_MUSCLES, AU_NAMES, au_title
 from ferlib.synthetic import primer
 from ferlib.viewer.common import data_url
+from ferlib.viewer.sprites import rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,6 @@ def coloured_change(neutral: np.ndarray, active: np.ndarray) -> np.ndarray:
     """
     change = np.clip(primer.change(neutral, active)[..., None] * 6, -1, 1)  # (H, W, 1)
     pale = 255 - 0.22 * (255 - neutral.mean(axis=2, keepdims=True))
-    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (plots.BLUE, plots.ORANGE))
-    colour = np.where(change < 0, blue, orange)
+    colour = np.where(change < 0, rgb(plots.BLUE), rgb(plots.ORANGE))
     share = np.abs(change)
     return np.round(pale * (1 - share) + colour * share).astype(np.uint8)
