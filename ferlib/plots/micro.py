@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
-from ferlib.plots.common import BLUE, CYCLE, ORANGE, QUIET, SKY, WIDTH, _axes, styled
+from ferlib.plots.common import BLUE, CYCLE, ORANGE, QUIET, WIDTH, _axes, styled
 
 FROM_BLUE_TO_ORANGE = LinearSegmentedColormap.from_list("change", [BLUE, "white", ORANGE])
 CHANGE = 40
@@ -85,7 +85,7 @@ def dependence(tables: Mapping[str, pd.DataFrame], chance: float, ncols: int = 2
     _, axes = plt.subplots(rows, ncols, figsize=(WIDTH, 2.4 * rows + 0.3), sharey=True, squeeze=False)
     for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
         name = table.columns[0]
-        ax.fill_between(table[name], table["low"], table["high"], color=SKY, alpha=0.3, linewidth=0)
+        ax.vlines(table[name], table["low"], table["high"], color=BLUE, linewidth=2.5, alpha=0.4)
         ax.plot(table[name], table["value"], "o-", color=BLUE, markersize=4.5)
         ax.axhline(chance, color=ORANGE, linestyle="--", linewidth=1.2, label="commonest class")
         ax.set(title=title, xlabel=name, ylim=(0, 1))
