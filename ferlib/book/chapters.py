@@ -170,7 +170,7 @@ class Profile:
     name: str
     chapters: dict[str, dict[str, Any]]
     chapter_s: float = 1800.0
-    corpora: dict[str, dict[str, int]] = field(default_factory=dict)
+    corpora: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def profile(book: Path, name: str) -> Profile:
