@@ -170,6 +170,11 @@ def mean_over_people(values: np.ndarray, people: np.ndarray, rng: np.random.Gene
     return of_draws(sums.sum() / counts.sum(), draws, len(sums), "subject")
 
 
+def draw_units(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(R, n) int: how often each of ``n`` units is drawn, of ``n`` draws with replacement."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
+
+
 def of_draws(value: float, draws: np.ndarray, n: int, unit: str) -> Estimate:
     """``value`` with the percentiles of the resampled ``draws`` (R,) (Efron & Tibshirani 1993, ch. 13)."""
     low, high = _interval(draws)

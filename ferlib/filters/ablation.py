@@ -14,7 +14,7 @@ from torch import nn
 from ferlib.config import UsageError
 from ferlib.datasets import FaceSet
 from ferlib.filters.record import BATCH, batch_of, evaluating, hooked, n_filters_of, recording, relu_of
-from ferlib.metrics import LEVEL, N_RESAMPLES
+from ferlib.metrics import LEVEL, draw_units
 
 
 @contextlib.contextmanager
@@ -128,5 +128,4 @@ def _resamples(faces: FaceSet, rng: np.random.Generator) -> tuple[np.ndarray, np
     """(R, N) how often each image is drawn, people being drawn with replacement; and (N,) its person."""
     people = faces.subjects if faces.subjects is not None else np.arange(len(faces))
     unit = np.unique(people, return_inverse=True)[1]
-    n = unit.max() + 1
-    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)[:, unit].astype(np.float64), unit
+    return draw_units(unit.max() + 1, rng)[:, unit].astype(np.float64), unit

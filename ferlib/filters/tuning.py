@@ -12,9 +12,7 @@ from torch import nn
 
 from ferlib.filters.atlas import max_activations
 from ferlib.filters.stimuli import Stimuli
-from ferlib.metrics import LEVEL
-
-N_RESAMPLES = 1000
+from ferlib.metrics import LEVEL, draw_units
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +82,7 @@ def _tail(n: int) -> float:
 def over_people(values: np.ndarray, rng: np.random.Generator) -> Curves:
     """Mean over the last axis (..., P) with expanded percentile intervals, resampling people."""
     n = values.shape[-1]
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).T.astype(np.float32) / n  # (P, R)
+    weights = draw_units(n, rng).T.astype(np.float32) / n  # (P, R)
     low, high = np.empty(values.shape[:-1]), np.empty(values.shape[:-1])
     for i in np.ndindex(values.shape[:1]):  # a filter at a time: all resamples at once would fill the memory
         draws = values[i].astype(np.float32) @ weights
@@ -133,7 +131,7 @@ def selectivity(found: Tuning, rng: np.random.Generator) -> pd.DataFrame:
     best = final[:, :, ::2].mean(axis=2).argmax(axis=1)
     measured = final[:, :, 1::2]
     n = measured.shape[2]
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).T / n
+    weights = draw_units(n, rng).T / n
     tail = _tail(n)
     rows = []
     for f, u in enumerate(best):
@@ -178,7 +176,7 @@ def variance_shares(model: nn.Module, layer: str, stimuli: Stimuli, rng: np.rand
     base = acts[groups[""]]
     moved = {name: (acts[rows] - base) ** 2 for name, rows in groups.items() if name}  # each (P, F)
     n = len(base)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
+    times = draw_units(n, rng)
     whole = moved.pop("everything")
     tail = _tail(n)
     rows = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from ferlib.metrics import N_RESAMPLES, Estimate
+from ferlib.metrics import N_RESAMPLES, Estimate, draw_units
 
 TAILS = (2.5, 97.5)  # per cent
 
@@ -70,8 +70,7 @@ class Answers:
 
 def draw_people(n_people: int, rng: np.random.Generator) -> np.ndarray:
     """(R, P) multiplicities: in the first row everybody once, then ``N_RESAMPLES`` draws with replacement."""
-    drawn = rng.multinomial(n_people, np.full(n_people, 1 / n_people), size=N_RESAMPLES)
-    return np.vstack([np.ones(n_people), drawn])
+    return np.vstack([np.ones(n_people), draw_units(n_people, rng)])
 
 
 def estimate(draws: np.ndarray, n: int) -> Estimate:

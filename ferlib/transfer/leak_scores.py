@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ferlib.labels import DRAWN_PREFIX
-from ferlib.metrics import N_RESAMPLES, Estimate, side
+from ferlib.metrics import Estimate, draw_units, side
 
 LEAKS: dict[str, str] = {
     "epoch on test": "the best epoch is chosen on the test split",
@@ -70,7 +70,7 @@ def finding(
     which, names = pd.factorize(answers["unit"])
     sums = np.zeros((len(names), 3))
     np.add.at(sums, which, np.column_stack([right, np.ones(len(right))]))
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=N_RESAMPLES)
+    times = draw_units(len(names), rng)
     totals = np.vstack([sums.sum(axis=0), times @ sums])
     clean, leaky = (totals[:, :2] / totals[:, 2:]).T
     unit = "people" if people else "images"
