@@ -21,7 +21,7 @@ TOGETHER, SHAPED = (
     8,
 )  # people dressed, and shapes mixed, at a time: matrix products of one shape round alike
 LEFT_EYE, RIGHT_EYE, UPPER_LIP, LOWER_LIP, BRIDGE = range(68, 73)  # spots, after the 68 landmarks
-OVERHANGING = 0.3  # cm of hair
+OVERHANGING, SIDES = 0.3, 1.9  # cm of hair, and radians from the middle of the face
 _STILL = 1e-4  # cm and darkness: below this the muscles do not act on a point
 
 
@@ -29,16 +29,14 @@ _STILL = 1e-4  # cm and darkness: below this the muscles do not act on a point
 class Dressed:
     """P people at rest on the atlas.
 
-    at : (P, 3, V), cm, hair included.  albedo : (P, 3, V).  cover, locks : (P, V) of hair.
+    sheet : (P, 15, V), what the surface carries: place, cm, hair included, and normal, albedo (three each), hollow,
+    light of the key, cover of hair, address (two), locks; normal, hollow and light are left open.
     drawable, shell : (P, V) bool, the latter what shows both its sides: locks, and thick hair, whose curls overhang.
     folds : (P, 3, rows, cols) of the acting block, what a fold of darkness 1 takes from the albedo.
     spots : (P, 3, 73), cm, landmarks and the points named above.
     """
 
-    at: torch.Tensor
-    albedo: torch.Tensor
-    cover: torch.Tensor
-    locks: torch.Tensor
+    sheet: torch.Tensor
     drawable: torch.Tensor
     shell: torch.Tensor
     folds: torch.Tensor
@@ -101,13 +99,17 @@ def _dressed(people: People, cols: int) -> Dressed:
     albedo, folds = skin.surface_colour(people, cover, cols)
     long_hair = people.looks["hair_style"] == HAIR_STYLES.index("long")
     curtain = torch.as_tensor(head.part == CURTAIN)
+    fixed = spots(rest, cols)
+    at, address = (
+        rest.addcmul_(to_torch(head.normal), thick[:, None]),
+        to_torch(head.material).expand(n, -1, -1),
+    )
+    parts = (at, torch.zeros_like(at), albedo, torch.zeros_like(at[:, :2]), cover[:, None], address)
     return Dressed(
-        spots=spots(rest, cols),
-        at=rest.addcmul_(to_torch(head.normal), thick[:, None]),
-        albedo=albedo,
-        cover=cover,
-        locks=hair.locks(people, cols),
+        spots=fixed,
+        sheet=torch.cat([*parts, hair.locks(people, cols)[:, None]], 1),
         drawable=torch.as_tensor(head.drawable) & (~curtain | long_hair[:, None]),
-        shell=torch.as_tensor(head.part != HEAD) | (thick > OVERHANGING),
+        shell=torch.as_tensor(head.part != HEAD)
+        | (thick > OVERHANGING) & torch.as_tensor(np.abs(head.angle) < SIDES),
         folds=folds.reshape(n, 3, head.rows, head.cols)[..., block.rows, block.cols].contiguous(),
     )

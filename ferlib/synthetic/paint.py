@@ -165,7 +165,7 @@ def _eyeball(p: Pixels, people: People, eye: Eyes, which: torch.Tensor) -> torch
 
 def _dimmed(people: People, p: Pixels) -> torch.Tensor:
     """How bright (M,) teeth and eyes are: less in a dark face, on which a camera opens its shutter longer."""
-    return 0.4 + 0.7 * people.skin.mean(1).index_select(0, p.face) ** 0.4
+    return (0.4 + 0.7 * people.skin.mean(1) ** 0.4).index_select(0, p.face)
 
 
 def _lid_skin(colour, p: Pixels, people: People, up, low, opened, span):

@@ -158,12 +158,9 @@ def _surface(people: People, coefficients: torch.Tensor, cols: int):
     head, muscles = atlas(cols), acting(cols)
     dressed, who = dress(people, cols)
     n, block = len(people), (..., muscles.rows, muscles.cols)
-    sheet = torch.empty(n, 15, head.rows, head.cols)
-    flat = sheet.reshape(n, 15, -1)
     own = lambda a: a.index_select(0, who)  # noqa: E731
-    flat[:, :3], flat[:, 6:9] = own(dressed.at), own(dressed.albedo)
-    flat[:, 11], flat[:, 14] = own(dressed.cover), own(dressed.locks)
-    flat[:, 12:14] = to_torch(head.material)
+    flat = own(dressed.sheet)
+    sheet = flat.reshape(n, 15, head.rows, head.cols)
     moved = sheet[:, :3][block]
     moved += (coefficients @ muscles.moves).reshape(moved.shape)
     skin = lips.region(cols)
