@@ -69,6 +69,14 @@ def test_local_contrast_forgets_the_light_and_keeps_the_edge():
     )
 
 
+def test_nearer_faces_are_larger_about_the_middle():
+    far = torch.arange(48.0).expand(1, 1, 48, 48)  # each pixel says how far right it lies
+    near = distance.nearer(far, 4)
+    expected = 23.5 + (torch.arange(48) - 23.5) * 48 / 56
+    torch.testing.assert_close(near[0, 0, 7], expected, atol=1e-4, rtol=0)
+    assert torch.equal(distance.nearer(far, 0), far)
+
+
 def test_photographs_anew_differ_in_light_and_framing_and_are_the_same_under_one_seed():
     images, _ = bands(8)
     one, again, other = (
