@@ -96,3 +96,10 @@ def test_a_truth_about_other_faces_is_refused(drawn):
     faces.table.loc[0, "emotion"] = "fear"
     with pytest.raises(DataError, match="ferlib corpus make fer2013"):
         groups.of(faces)
+
+
+def test_the_first_frame_of_a_take_may_be_neutral(drawn):
+    faces, _ = drawn
+    faces.table.loc[0, "emotion"] = "neutral"
+    faces.table["sequence"] = "S1_1"
+    assert groups.of(faces)["person"].tolist() == [7, 8, 9]
