@@ -123,7 +123,7 @@ def _paint(
     cols, n = columns_for(size), len(people)
     head = atlas(cols)
     grid = (head.rows, head.cols)
-    fine = int(size * (1.25 if size <= 112 else 1.5 if size < 200 else 2) + 1) // 2 * 2
+    fine = int(size * (1.2 if size <= 112 else 1.5 if size < 200 else 2) + 1) // 2 * 2
     coefficients = actuate(levels, people.looks["fold_gain"])
     sheet, spots, rest, drawable, shell, pressed = _surface(people, coefficients, cols)
     at = sheet[:, :3].contiguous()
