@@ -33,13 +33,17 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 def site(tmp_path_factory):
     """The book at the tiny profile, with chapter 1 executed on the committed sample of drawn faces."""
     folder = tmp_path_factory.mktemp("site")
-    env = {**os.environ, "FERLIB_HOME": str(folder / "home")}
     source = fer_world.sample(folder / "drawn")
-    remember_people(source / "fer2013.csv", folder / "home" / "drawn" / "fer2013")
-    for command in (
-        ["corpus", "prepare", "fer2013", "--source", str(source)],
-        ["book", "build", "--profile", "tiny", "--only", "training", "--out", str(folder / "out")],
+    home = folder / "home" / "tiny"  # where the profile has its faces
+    remember_people(source / "fer2013.csv", home / "drawn" / "fer2013")
+    for faces, command in (
+        (home, ["corpus", "prepare", "fer2013", "--source", str(source)]),
+        (
+            home.parent,
+            ["book", "build", "--profile", "tiny", "--only", "training", "--out", str(folder / "out")],
+        ),
     ):
+        env = {**os.environ, "FERLIB_HOME": str(faces)}
         done = subprocess.run([sys.executable, "-m", "ferlib.cli", *command], cwd=ROOT, env=env, text=True,
                               capture_output=True, timeout=400)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
