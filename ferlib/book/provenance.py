@@ -142,13 +142,13 @@ def numbers_of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
 
 
 def of_record(chapter: str, book: Path | None = None) -> pd.DataFrame:
-    """The main number of each committed result of ``chapter``, as a page shows it."""
+    """The first number of each committed result of ``chapter`` that has an interval, as a page shows it."""
     numbers = numbers_of_record(chapter, book)
     if numbers.empty:
         return pd.DataFrame(
             columns=["corpus", "recipe", "result", "95 % interval", "measured on", "device", "commit"]
         )
-    main = numbers.drop_duplicates("file")
+    main = numbers.dropna(subset="low").drop_duplicates("file")
     interval = main["low"].map("{:.1%}".format) + " to " + main["high"].map("{:.1%}".format)
     shown = {
         "corpus": main["corpus"],
