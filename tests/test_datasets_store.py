@@ -134,6 +134,8 @@ def test_wrong_parameters_name_the_nearest_right_one():
         datasets.load("synthetic-a", labels="ferplus-majority")
     with pytest.raises(DataError, match="duplicates"):
         datasets.load("synthetic-a", duplicates="drop-cross-split")
+    store("synthetic-b", {"emotion": ["fear", "anger"]})
+    assert len(datasets.load("synthetic-b", duplicates="drop-cross-split").images) == 2  # no splits to cross
 
 
 def test_damage_is_found_by_reading_every_byte():

@@ -139,7 +139,12 @@ def _with_ferplus(faces: FaceSet, rule: str) -> FaceSet:
 
 
 def _seen_in_a_later_split(faces: FaceSet) -> np.ndarray:
-    """(N,) bool: images whose exact copy lies in a split that counts more (test before val before train)."""
+    """(N,) bool: images whose exact copy lies in a split that counts more (test before val before train).
+
+    None do where a corpus has no splits of its own: it is split by person.
+    """
+    if "split" not in faces.table:
+        return np.zeros(len(faces.table), dtype=bool)
     if "duplicate_across" not in faces.table:
         raise DataError(f"{faces.corpus} was prepared without marks of duplicates; use duplicates='keep'")
     across = faces.table["duplicate_across"].str
