@@ -283,6 +283,24 @@ def test_dark_pages_are_dark(site, browser):
         assert max(int(red), int(green), int(blue)) < 60
 
 
+def test_a_chart_is_dark_on_a_dark_page_and_faces_stay_as_they_are(site, browser):
+    looks = "all => all.map(it => [it.closest('.chart') !== null, getComputedStyle(it).filter !== 'none'])"
+    for dark in (True, False):
+        with Visit(browser, site / "01_training.html", dark=dark) as visit:
+            found = visit.page.locator("figure.align-default img").evaluate_all(looks)
+        assert {chart for chart, _ in found} == {True, False}
+        assert all(inverted == (chart and dark) for chart, inverted in found)
+
+
+def test_on_a_telephone_captions_and_code_stay_within_the_screen(site, browser):
+    cut = """all => all.filter(it => it.checkVisibility() && (it.scrollWidth > it.clientWidth + 1
+        || it.getBoundingClientRect().right > innerWidth)).map(it => it.innerText)"""
+    with Visit(browser, site / "01_training.html", width=390) as visit:
+        shown = visit.page.locator(".bd-article :is(figcaption, div.cell_input pre)")
+        assert shown.count() > 10
+        assert shown.evaluate_all(cut) == []
+
+
 def test_the_site_is_small(site):
     assert not list(site.rglob("*.map"))
     assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 25e6
