@@ -66,6 +66,10 @@ class Scene:
         own = {f.name: getattr(self, f.name).index_select(0, at) for f in fields(self)[1:]}
         return Scene(self.seeds[pick], **own)
 
+    def on_default_device(self) -> Scene:
+        """The same scenes, their tensors on the default device."""
+        return Scene(self.seeds, **{f.name: torch.as_tensor(getattr(self, f.name)) for f in fields(self)[1:]})
+
     def with_(self, **changes) -> Scene:
         """A copy with some fields replaced; numbers are spread over the N scenes."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}

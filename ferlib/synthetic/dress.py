@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 
 from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import hair, skin
-from ferlib.synthetic.head import CURTAIN, EYE, HEAD, LIP_LINE, LIP_STRIP, atlas, to_torch
+from ferlib.synthetic.head import CURTAIN, EYE, HEAD, LIP_LINE, LIP_STRIP, atlas, kept, to_torch
 from ferlib.synthetic.landmarks import landmark_points, nearest_point
 from ferlib.synthetic.muscles import muscle_basis
 from ferlib.synthetic.people import HAIR_STYLES, People, age_folds, shape_basis
@@ -65,7 +64,7 @@ def spots(field: torch.Tensor, cols: int) -> torch.Tensor:
     return torch.cat([landmark_points(field, cols), field[:, :, named]], 2)
 
 
-@lru_cache(maxsize=8)
+@kept(8)
 def acting(cols: int) -> Acting:
     """The muscles on the atlas of ``cols`` columns."""
     head, basis = atlas(cols), muscle_basis(cols)

@@ -7,14 +7,13 @@ from a parting; the point's place says where the parting is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from ferlib.synthetic.head import CURTAIN, HEAD, atlas, bump, smoothstep, to_torch
+from ferlib.synthetic.head import CURTAIN, HEAD, atlas, bump, kept, smoothstep, to_torch
 from ferlib.synthetic.people import HAIR_STYLES, People
 
 # lowest height of hair, by azimuth in radians: a hairline in front, sideburns, round the ear, to the nape
@@ -103,8 +102,8 @@ def _locks(cols: int) -> tuple[np.ndarray, np.ndarray]:
     return flat(strands), flat(clumps)
 
 
-@lru_cache(maxsize=8)
-def hair_maps(cols: int, device: str = "cpu") -> HairMaps:
+@kept(8)
+def hair_maps(cols: int) -> HairMaps:
     """The maps on the atlas of ``cols`` columns."""
     head = atlas(cols)
     azimuth, line = np.array(_HAIRLINE).T
@@ -118,7 +117,7 @@ def hair_maps(cols: int, device: str = "cpu") -> HairMaps:
         "strands": strands,
         "clumps": clumps,
     }
-    return HairMaps(**{name: to_torch(values, device) for name, values in maps.items()})
+    return HairMaps(**{name: to_torch(values) for name, values in maps.items()})
 
 
 def _flow(people: People) -> torch.Tensor:
@@ -130,19 +129,19 @@ def _flow(people: People) -> torch.Tensor:
     return torch.where(swept, (part > 0).long(), kind)
 
 
-def locks(people: People, cols: int, device: str = "cpu") -> torch.Tensor:
+def locks(people: People, cols: int) -> torch.Tensor:
     """Light and dark of each person's strands (N, V), unit variance."""
-    maps, flow = hair_maps(cols, device), _flow(people)
+    maps, flow = hair_maps(cols), _flow(people)
     return 0.75 * maps.strands[flow] + 0.65 * maps.clumps[flow]
 
 
-def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+def hair_cover(people: People, cols: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Cover (N, V) in [0, 1] of hair on the atlas and its thickness (N, V) in cm above the skin."""
-    head, maps, flow = atlas(cols), hair_maps(cols, device), _flow(people)
+    head, maps, flow = atlas(cols), hair_maps(cols), _flow(people)
     grows = slice(0, int((head.part == HEAD).sum()))  # the head comes first
-    v = to_torch(head.material[1, grows], device)
+    v = to_torch(head.material[1, grows])
     across, crown = maps.across[grows], maps.top[grows]
-    numbers = torch.tensor([_STYLE[s][:-1] for s in HAIR_STYLES], device=device)
+    numbers = torch.tensor([_STYLE[s][:-1] for s in HAIR_STYLES])
     style = numbers[people.looks["hair_style"].long()]
     top, sides, recede, fringe, rough, dense = (c[:, None] for c in style.unbind(1))
     look = lambda name: people.looks[name][:, None]  # noqa: E731
@@ -164,7 +163,7 @@ def hair_cover(people: People, cols: int, device: str = "cpu") -> tuple[torch.Te
     lifted = 1 - 0.3 * look("hair_part").sign() * sweep * crown  # higher beside the parting
     uneven = cover * rough * grown * (0.2 * strands + 0.9 * clumps)
     thick = thick * lifted * (0.85 + 0.5 * look("curl")) + uneven
-    everywhere = to_torch(head.part == CURTAIN, device).repeat(2, len(people), 1)
+    everywhere = to_torch(head.part == CURTAIN).repeat(2, len(people), 1)
     everywhere[1] = 0
     everywhere[0, :, grows], everywhere[1, :, grows] = cover, thick.clamp(min=0) * haired
     return everywhere[0], everywhere[1]

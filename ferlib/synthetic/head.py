@@ -10,11 +10,15 @@ so brows, lids and lips are painted by address and travel with the skin.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+T = TypeVar("T")
 
 LIP_LINE = -7.0  # height of the closed mouth
 LIP_STRIP = 0.05  # half-height of the strip of skin that stretches into the open mouth
@@ -256,6 +260,16 @@ def atlas(cols: int) -> Atlas:
                  flat(inner), flat(joined[3]))  # fmt: skip
 
 
-def to_torch(array: np.ndarray, device: str | torch.device = "cpu") -> torch.Tensor:
-    """A float32 tensor of ``array`` on ``device``."""
-    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32, device=device)
+def to_torch(array: np.ndarray) -> torch.Tensor:
+    """A float32 tensor of ``array`` on the default device."""
+    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32)
+
+
+def kept(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Keeps the last results of a function that makes tensors, those of each default device apart."""
+
+    def keep(make: Callable[..., T]) -> Callable[..., T]:
+        made = lru_cache(maxsize)(lambda device, *asked: make(*asked))
+        return wraps(make)(lambda *asked: made(torch.get_default_device(), *asked))
+
+    return keep

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from ferlib.synthetic.head import EYE, LIP_LINE, LIP_STRIP, MOUTH_HALF, atlas, to_torch
+from ferlib.synthetic.head import EYE, LIP_LINE, LIP_STRIP, MOUTH_HALF, atlas, kept, to_torch
 from ferlib.synthetic.muscles import lower_lid, upper_lid
 
 
@@ -66,7 +66,7 @@ def nearest_point(cols: int, across: float, height: float) -> int:
     return int(np.argmin(np.where((head.part == 0) & (head.front > 0), gap, np.inf)))
 
 
-@lru_cache(maxsize=8)
+@kept(8)
 def _weights(cols: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Corners (68, 4) int64 and bilinear weights (68, 4) of the landmarks on the atlas."""
     head = atlas(cols)

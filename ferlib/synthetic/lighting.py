@@ -6,14 +6,13 @@ Everything is linear light; directions are unit vectors in the head's own frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ferlib.synthetic.camera import Scene
-from ferlib.synthetic.head import to_torch
+from ferlib.synthetic.head import kept, to_torch
 from ferlib.synthetic.paint import dot
 from ferlib.synthetic.raster import steps
 
@@ -33,8 +32,8 @@ def normals(at: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     return normal.mul_(squared.add_(1e-12).rsqrt_()[:, None]).reshape(n, 3, -1)
 
 
-@lru_cache(maxsize=32)
-def _smoother(length: int, window: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+@kept(32)
+def _smoother(length: int, window: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Along one axis: mean of 3 at every second point, then of ``window`` of those, (half, length); and linear
     interpolation back, (length, half).  Windows end at the border."""
     half = (length + 1) // 2
@@ -42,7 +41,7 @@ def _smoother(length: int, window: int, device: str = "cpu") -> tuple[torch.Tens
     small = (np.abs(2 * thin[:, None] - full) <= 1).astype(float)
     wide = (np.abs(thin[:, None] - thin) <= window // 2).astype(float)
     down = (wide / wide.sum(1, keepdims=True)) @ (small / small.sum(1, keepdims=True))
-    return to_torch(down, device), to_torch(_interpolation(length, half), device)
+    return to_torch(down), to_torch(_interpolation(length, half))
 
 
 def _interpolation(length: int, half: int) -> np.ndarray:
@@ -51,18 +50,18 @@ def _interpolation(length: int, half: int) -> np.ndarray:
     return np.maximum(1 - np.abs(place[:, None] - np.arange(half)), 0)
 
 
-@lru_cache(maxsize=32)
-def _softener(length: int, window: int, device: str = "cpu") -> torch.Tensor:
+@kept(32)
+def _softener(length: int, window: int) -> torch.Tensor:
     """Along one axis: mean of ``window`` of every second point, interpolated to all, (length, half)."""
     thin = np.arange((length + 1) // 2)
     wide = (np.abs(thin[:, None] - thin) <= window // 2).astype(float)
-    return to_torch(_interpolation(length, len(thin)) @ (wide / wide.sum(1, keepdims=True)), device)
+    return to_torch(_interpolation(length, len(thin)) @ (wide / wide.sum(1, keepdims=True)))
 
 
 def hollows(at: torch.Tensor, normal: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     """Ambient occlusion (N, V) in (0, 1] from how far the smoothed surface lies above the surface."""
     n, rows, cols = len(at), *grid
-    (to_rows, from_rows), (to_cols, from_cols) = (_smoother(k, 7, str(at.device)) for k in grid)
+    (to_rows, from_rows), (to_cols, from_cols) = (_smoother(k, 7) for k in grid)
     thin = at.reshape(-1, cols) @ to_cols.T
     smooth = from_rows @ (to_rows @ thin.reshape(n * 3, rows, -1))
     above = (smooth.reshape(n * 3 * rows, -1) @ from_cols.T).reshape(at.shape)
@@ -91,7 +90,7 @@ def shadow(at: torch.Tensor, key: torch.Tensor, grid: tuple[int, int]) -> torch.
         depth[:, None], seen[:, :2].transpose(1, 2)[:, None], align_corners=False, padding_mode="border"
     )[:, 0, 0]
     lit = above.sub_(seen[:, 2]).sub_(1.0).mul_(-0.8).add_(1).clamp_(0, 1)
-    soft_rows, soft_cols = (_softener(k, 5, str(at.device)) for k in grid)
+    soft_rows, soft_cols = (_softener(k, 5) for k in grid)
     return (soft_rows @ (lit.reshape(n, *small) @ soft_cols.T)).reshape(n, -1)
 
 

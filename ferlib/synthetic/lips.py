@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 
-from ferlib.synthetic.head import LIP_LINE, LIP_STRIP, MOUTH_HALF, atlas, to_torch
+from ferlib.synthetic.head import LIP_LINE, LIP_STRIP, MOUTH_HALF, atlas, kept, to_torch
 
 REACH = 1.5  # cm above and below the mouth
 PRESSED = 0.6  # of its height at rest: a lip less high is pressed
@@ -30,8 +29,8 @@ class Region:
     lines: list[int]
 
 
-@lru_cache(maxsize=8)
-def region(cols: int, device: str = "cpu") -> Region:
+@kept(8)
+def region(cols: int) -> Region:
     """The region on the atlas of ``cols`` columns."""
     head = atlas(cols)
     across, height = (a.reshape(head.rows, cols) for a in head.material)
@@ -43,7 +42,7 @@ def region(cols: int, device: str = "cpu") -> Region:
     line = across[rows][lines[1]]
     beside = np.flatnonzero(np.abs(line) < MOUTH_HALF + 0.6)
     columns = slice(int(beside[0]), int(beside[-1]) + 1)
-    return Region(rows, columns, to_torch(down[rows, None], device), to_torch(line[columns], device), lines)
+    return Region(rows, columns, to_torch(down[rows, None]), to_torch(line[columns]), lines)
 
 
 def settle(height: torch.Tensor, depth: torch.Tensor, skin: Region) -> torch.Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from ferlib.synthetic.head import (
     Atlas,
     atlas,
     bump,
+    kept,
     smoothstep,
     to_torch,
 )
@@ -246,8 +246,8 @@ class MuscleBasis:
     dark: torch.Tensor
 
 
-@lru_cache(maxsize=8)
-def muscle_basis(cols: int, device: str = "cpu") -> MuscleBasis:
+@kept(8)
+def muscle_basis(cols: int) -> MuscleBasis:
     """The basis on the atlas of ``cols`` columns."""
     head = atlas(cols)
     left = smoothstep(-0.5, 0.5, head.material[0])
@@ -259,9 +259,7 @@ def muscle_basis(cols: int, device: str = "cpu") -> MuscleBasis:
     moves = [p * half for p in pulls for half in halves] + [f * half for f, _ in folds for half in halves]
     moves += [lid * half for lid in lids for half in halves] + [jaw_field(head)]
     dark = [none] * (2 * len(pulls)) + [d * half for _, d in folds for half in halves] + [none] * 5
-    return MuscleBasis(
-        to_torch(np.stack(moves).reshape(len(moves), -1), device), to_torch(np.stack(dark), device)
-    )
+    return MuscleBasis(to_torch(np.stack(moves).reshape(len(moves), -1)), to_torch(np.stack(dark)))
 
 
 _AT = {au: i for i, au in enumerate(DRAWN_AUS)}

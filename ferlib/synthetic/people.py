@@ -7,14 +7,13 @@ the mean head along one field, and traits are drawn around means that depend on 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, smoothstep, to_torch
+from ferlib.synthetic.head import CURTAIN, EARS, HEAD, SHOULDERS, atlas, bump, kept, smoothstep, to_torch
 from ferlib.synthetic.muscles import BOTH, FOLDS, LOWER, UPPER, fold, pull
 
 MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
@@ -163,6 +162,12 @@ class People:
         return People(self.seeds[rows], pick(self.traits), pick(self.skin), pick(self.hair), pick(self.iris), looks,
                       self.table)  # fmt: skip
 
+    def on_default_device(self) -> People:
+        """The same people, their tensors on the default device."""
+        looks = {name: torch.as_tensor(value) for name, value in self.looks.items()}
+        own = {name: torch.as_tensor(getattr(self, name)) for name in ("traits", "skin", "hair", "iris")}
+        return replace(self, looks=looks, **own)
+
     def attributes(self) -> pd.DataFrame:
         """One row a person: ``age`` (years), ``monk_tone`` (1-10), ``sex``, ``glasses``, ``beard``,
         ``hair`` and ``hair_colour``."""
@@ -266,8 +271,8 @@ def _draw_hair(u: np.ndarray, male: np.ndarray, age: np.ndarray, ancestry: np.nd
     return style, np.where((grey > 0.85) & (age > 45), np.where(age > 64, 7, 6), colour)
 
 
-@lru_cache(maxsize=8)
-def shape_basis(cols: int, device: str = "cpu") -> torch.Tensor:
+@kept(8)
+def shape_basis(cols: int) -> torch.Tensor:
     """Displacement (T, 3V) of one standard deviation of each of ``TRAITS`` on the atlas of ``cols`` columns, cm."""
     head = atlas(cols)
     x, y, z = head.rest
@@ -298,11 +303,11 @@ def shape_basis(cols: int, device: str = "cpu") -> torch.Tensor:
     fields["hair_volume"] = stack(0.5 * np.sin(head.angle) * out, 0, 0.3 * np.cos(head.angle) * out)
     fields["hair_length"] = stack(0, 3.5 * smoothstep(1, -19, y) * -1 * curtain, 0)
     fields["shoulders"] = stack(0.07 * x * body, 0, 0)
-    return to_torch(np.stack([fields[name] for name in TRAITS]).reshape(len(TRAITS), -1), device)
+    return to_torch(np.stack([fields[name] for name in TRAITS]).reshape(len(TRAITS), -1))
 
 
-@lru_cache(maxsize=8)
-def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+@kept(8)
+def age_folds(cols: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The folds that stay with age: displacement (3V,) and darkening (V,)."""
     head = atlas(cols)
     parts = [
@@ -317,4 +322,4 @@ def age_folds(cols: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tenso
     folds = [(share, *fold(head, FOLDS[au])) for share, au in parts]
     moved = np.sum([share * moves for share, moves, _ in folds], axis=0)
     dark = np.sum([share * shade for share, _, shade in folds], axis=0)
-    return to_torch(moved.reshape(-1), device), to_torch(dark, device)
+    return to_torch(moved.reshape(-1)), to_torch(dark)

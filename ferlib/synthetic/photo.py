@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from ferlib.synthetic.camera import Scene
+from ferlib.synthetic.head import kept
 from ferlib.synthetic.people import uniforms
 from ferlib.synthetic.raster import chosen
 
 
-@lru_cache(maxsize=1)
+@kept(1)
 def _things() -> torch.Tensor:
     """A wide picture (1, 3, 512, 512) of overlapping soft boxes and discs, log brightness with unit variance."""
     rng = np.random.default_rng(7)
@@ -62,7 +62,7 @@ def hand_over(picture: torch.Tensor, scene: Scene, skin: torch.Tensor) -> torch.
     """``picture`` (N, 3, S, S), linear, with a hand of colour ``skin`` (N, 3) over the faces of occluded scenes."""
     rows = chosen(scene.occluded > 0)
     if len(rows):  # few are
-        picture[rows] = _with_hand(picture[rows], scene[rows.numpy()], skin[rows])
+        picture[rows] = _with_hand(picture[rows], scene[rows.cpu().numpy()], skin[rows])
     return picture
 
 
@@ -113,16 +113,16 @@ def develop(light: torch.Tensor, scene: Scene) -> torch.Tensor:
     return picture.clamp_(0, 1).mul_(255).add_(0.5).to(torch.uint8)
 
 
-@lru_cache(maxsize=8)
-def _mean_of_3(length: int, device: str = "cpu") -> torch.Tensor:
+@kept(8)
+def _mean_of_3(length: int) -> torch.Tensor:
     """(length, length): the mean of each point and its two neighbours, the ends repeated."""
-    at = torch.arange(length, device=device)[:, None] + torch.tensor([-1, 0, 1], device=device)
+    at = torch.arange(length)[:, None] + torch.tensor([-1, 0, 1])
     return F.one_hot(at.clamp(0, length - 1), length).sum(1) / 3.0
 
 
 def _soft(picture: torch.Tensor) -> torch.Tensor:
     """Means of 3 x 3 pixels (N, C, H, W)."""
-    down, across = (_mean_of_3(k, str(picture.device)) for k in picture.shape[2:])
+    down, across = (_mean_of_3(k) for k in picture.shape[2:])
     return down @ (picture @ across.T)
 
 
@@ -153,7 +153,7 @@ def _blurred(light: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
 _FILM = 1 << 20  # values on the strip of film
 
 
-@lru_cache(maxsize=4)
+@kept(4)
 def _film(length: int) -> torch.Tensor:
     """A long strip of white noise of unit variance, from which every picture takes its own piece: (_FILM, length)."""
     strip = np.random.default_rng(48).standard_normal(_FILM).astype(np.float32)
@@ -167,7 +167,7 @@ def _grain(seeds: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
     return _film(h * w).index_select(0, start).reshape(n, 1, h, w)
 
 
-@lru_cache(maxsize=1)
+@kept(1)
 def _dct() -> torch.Tensor:
     k, x = np.mgrid[:8, :8]
     basis = np.cos((2 * x + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), 0.5)

@@ -116,8 +116,8 @@ def steps(seen: torch.Tensor, grid: tuple[int, int]) -> tuple[torch.Tensor, torc
     along, down = torch.empty_like(flat), torch.empty_like(flat)
     torch.sub(flat[..., 2:], flat[..., :-2], out=along[..., 1:-1])
     torch.sub(flat[..., 2:, :], flat[..., :-2, :], out=down[..., 1:-1, :])
-    along[..., [0, -1]] = 0
-    down[..., [0, -1], :] = 0
+    along[..., :: grid[1] - 1] = 0
+    down[..., :: grid[0] - 1, :] = 0
     return along.reshape(seen.shape), down.reshape(seen.shape)
 
 

@@ -7,9 +7,8 @@ z-buffer at a multiple of the picture's size, shaded per pixel in linear light, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from ferlib.labels import DRAWN_AUS
 from ferlib.synthetic import lighting, lips, paint, photo
 from ferlib.synthetic.camera import Scene, project, rotation
 from ferlib.synthetic.dress import BRIDGE, LEFT_EYE, LOWER_LIP, RIGHT_EYE, UPPER_LIP, acting, dress
-from ferlib.synthetic.head import EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, to_torch
+from ferlib.synthetic.head import EYE, EYE_DEPTH, HEAD, MOUTH_HALF, SHOULDERS, atlas, kept, to_torch
 from ferlib.synthetic.landmarks import nearest_point
 from ferlib.synthetic.muscles import actuate
 from ferlib.synthetic.people import People
@@ -49,25 +48,30 @@ class Drawn:
         return torch.einsum("nchw,c->nhw", self.images.float(), torch.tensor([0.299, 0.587, 0.114]))
 
 
-def draw_faces(people: People, levels, scenes: Scene, size: int = 96, truth: bool = False) -> Drawn:
+def draw_faces(
+    people: People, levels, scenes: Scene, size: int = 96, truth: bool = False, device: str = ""
+) -> Drawn:
     """Draws N ``people`` with AU ``levels`` (N, U, 2) in [0, 5], left and right, in N ``scenes``, ``size`` px square.
 
     A face never depends on the others drawn with it.  With ``truth`` the masks are drawn too, which costs one more
-    rendering for each AU of each face that acts.  One thread draws: use one process a core.
+    rendering for each AU of each face that acts.  One thread draws: use one process a core.  On a ``device`` of
+    torch's, as ``"cuda"``, everything is computed there; what is drawn comes back to the CPU.
     Raises ``ValueError`` when the three do not have the same length.
     """
-    levels = torch.as_tensor(levels, dtype=torch.float32)
     n = len(people)
     if not n == len(levels) == len(scenes):
         raise ValueError(f"{n} people, {len(levels)} rows of levels, {len(scenes)} scenes: need equally many")
+    pose = torch.stack([scenes.yaw, scenes.pitch, scenes.roll], 1)
     images, points = torch.zeros(n, 3, size, size, dtype=torch.uint8), torch.zeros(n, 68, 2)
     masks = torch.zeros(n, len(DRAWN_AUS), size, size, dtype=torch.bool) if truth else None
-    with devices.settled(1), _no_denormals(), torch.inference_mode():
+    there = torch.device(device) if device else nullcontext()
+    with devices.settled(1), _no_denormals(), torch.inference_mode(), there:
+        levels = torch.as_tensor(levels, dtype=torch.float32)
+        people, scenes = people.on_default_device(), scenes.on_default_device()
         for rows, scene, light, marks in _lit(people, levels, scenes, size):
-            images[rows], points[rows] = photo.develop(light, scene), marks
+            images[rows], points[rows] = photo.develop(light, scene).cpu(), marks.cpu()
             if masks is not None:
                 _mask(masks, rows, light, people, levels, scenes)
-    pose = torch.stack([scenes.yaw, scenes.pitch, scenes.roll], 1)
     return Drawn(images, points, pose, masks)
 
 
@@ -97,13 +101,13 @@ def _lit(people: People, levels: torch.Tensor, scenes: Scene, size: int) -> Iter
 
 def _mask(masks: torch.Tensor, rows: np.ndarray, light, people: People, levels, scenes: Scene) -> None:
     """Marks in ``masks`` where the faces ``rows``, whose ``light`` is known, differ from those without one AU."""
-    face, au = (levels[rows] > 0).any(2).nonzero(as_tuple=True)
+    face, au = (levels[rows] > 0).any(2).cpu().nonzero(as_tuple=True)
     without = levels[rows][face]
     without[torch.arange(len(face)), au] = 0
     shown, who = photo.encode(light), rows[face]
     for pairs, _, other, _ in _lit(people.sitting(who), without, scenes[who], light.shape[-1]):
         changed = (shown[face[pairs]] - photo.encode(other)).abs().amax(1) > CHANGED
-        masks[who[pairs], au[pairs]] = changed
+        masks[who[pairs], au[pairs]] = changed.cpu()
 
 
 def batch_for(size: int) -> int:
@@ -175,25 +179,25 @@ def _surface(people: People, coefficients: torch.Tensor, cols: int):
     return flat, spots, rest, own(dressed.drawable), own(dressed.shell), pressed
 
 
-@lru_cache(maxsize=8)
+@kept(8)
 def _kinds(cols: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of each point of the atlas (V,): 1 on the head, else 0; and how much its surface glistens."""
     part = atlas(cols).part
     return to_torch(part == HEAD), to_torch(np.where(part == SHOULDERS, 0.15, 1.0))
 
 
-@lru_cache(maxsize=8)
-def _area(fine: int, size: int, device: str = "cpu") -> torch.Tensor:
+@kept(8)
+def _area(fine: int, size: int) -> torch.Tensor:
     """(size, fine) weights by which a pixel is the mean of the finer ones that it touches."""
     edge, at = np.arange(size) * fine / size, np.arange(fine)
     first, last = np.floor(edge), np.ceil(edge + fine / size - 1e-9)
     touched = (at >= first[:, None]) & (at < last[:, None])
-    return to_torch(touched / touched.sum(1, keepdims=True), device)
+    return to_torch(touched / touched.sum(1, keepdims=True))
 
 
 def _smaller(picture: torch.Tensor, size: int) -> torch.Tensor:
     """``picture`` (N, C, F, F) averaged to ``size`` px."""
-    area = _area(picture.shape[-1], size, str(picture.device))
+    area = _area(picture.shape[-1], size)
     return area @ (picture @ area.T)
 
 

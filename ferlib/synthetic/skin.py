@@ -6,14 +6,13 @@ Everything here lives on the atlas, in linear RGB.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
 
 from ferlib.synthetic.hair import locks
-from ferlib.synthetic.head import EARS, SHOULDERS, atlas, bump, smoothstep, to_torch
+from ferlib.synthetic.head import EARS, SHOULDERS, atlas, bump, kept, smoothstep, to_torch
 from ferlib.synthetic.people import People
 from ferlib.synthetic.raster import chosen
 
@@ -60,8 +59,8 @@ def _beards(side: np.ndarray, v: np.ndarray, front: np.ndarray) -> np.ndarray:
     return np.stack([0 * v, everything, moustache, np.maximum(goatee, moustache), everything]) * front
 
 
-@lru_cache(maxsize=8)
-def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
+@kept(8)
+def skin_maps(cols: int) -> SkinMaps:
     """The maps on the atlas of ``cols`` columns."""
     head = atlas(cols)
     x, v = head.material
@@ -84,19 +83,17 @@ def skin_maps(cols: int, device: str = "cpu") -> SkinMaps:
         "bristles": bristles,
         "freckles": np.clip(spots - 1.3, 0, 1.5) * head.front,
     }
-    return SkinMaps(**{name: to_torch(values, device) for name, values in maps.items()})
+    return SkinMaps(**{name: to_torch(values) for name, values in maps.items()})
 
 
-def surface_colour(
-    people: People, cover: torch.Tensor, cols: int, device: str = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor]:
+def surface_colour(people: People, cover: torch.Tensor, cols: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Albedo (N, 3, V), linear, of skin, hair and clothes, and how much of it a fold of darkness 1 takes away.
 
     cover : (N, V) in [0, 1], hair.  Bristles and hair hide what a fold would darken.
     """
-    head, maps = atlas(cols), skin_maps(cols, device)
+    head, maps = atlas(cols), skin_maps(cols)
     look = lambda name: people.looks[name][:, None]  # noqa: E731
-    part = torch.as_tensor(head.part, device=device)
+    part = torch.as_tensor(head.part)
     mix = people.traits[:, None, [0, 7, 13, 19]] * 0.5
     coarse = maps.coarse.expand(len(people), -1, -1)  # one product a person: those of one shape round alike
     mottle = torch.bmm(mix, coarse)[:, 0].mul_(0.035).add_(maps.fine, alpha=0.02)
@@ -114,7 +111,7 @@ def surface_colour(
     bearded = chosen(people.looks["beard"] > 0)
     share = (grown[bearded] / skin[bearded].clamp(min=1e-3)) ** density[bearded][:, None]
     skin[bearded] *= share  # bristles let some skin through
-    wisps = 0.24 * locks(people, cols, device) - 0.25 * (0.6 - cover).clamp(min=0)
+    wisps = 0.24 * locks(people, cols) - 0.25 * (0.6 - cover).clamp(min=0)
     hair = people.hair.clamp(max=0.5)[:, :, None] * torch.exp(wisps)[:, None]
     cloth = _clothes(people)[:, :, None] * (1 + 0.06 * maps.coarse[2])
     colour = skin + (hair - skin) * cover[:, None]
