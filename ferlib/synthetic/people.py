@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,7 +166,9 @@ class People:
     def on_default_device(self) -> People:
         """The same people, their tensors on the default device."""
         looks = {name: torch.as_tensor(value) for name, value in self.looks.items()}
-        own = {name: torch.as_tensor(getattr(self, name)) for name in ("traits", "skin", "hair", "iris")}
+        own: dict[str, Any] = {
+            n: torch.as_tensor(getattr(self, n)) for n in ("traits", "skin", "hair", "iris")
+        }
         return replace(self, looks=looks, **own)
 
     def attributes(self) -> pd.DataFrame:
