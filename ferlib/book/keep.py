@@ -10,7 +10,7 @@ from ferlib import paths
 from ferlib.book import chapters, compare
 from ferlib.config import UsageError
 
-UNNAMED = ("corpus", "corpora", "n_jobs", "scheduler")
+UNNAMED = ("corpus", "corpora", "n_jobs", "scheduler", "settings_digest")
 """Parameters that join no file's name: the corpora name the folder, the others change no number."""
 
 
