@@ -207,6 +207,7 @@ def test_a_chart_is_marked_to_be_dark_on_a_dark_page_and_faces_are_not(tmp_path)
 
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
+    assert '<mo stretchy="false">{</mo>' in offline.mathml(nodes.math("", r"\sum_i a_i \in \{0, 1\}"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"
 
 

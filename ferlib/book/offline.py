@@ -25,12 +25,16 @@ logger = logging.getLogger(__name__)
 SIZES = re.compile(r"\\[bB]igg?[lrm]?(?![A-Za-z])")
 """TeX's larger delimiters, which MathML needs no word for."""
 DOTS = re.compile(r"\\dots(?![A-Za-z])")
+BRACES = re.compile(r"<mo>([{}])</mo>")
+"""Braces that the translator lets grow with the line, as it should only after ``\\left``."""
 
 
 def mathml(node: nodes.Node, block: bool = False) -> str:
     """The equation of ``node`` in MathML; one that cannot be read is a warning that names it, and stays TeX."""
+    tex = DOTS.sub(r"\\ldots", SIZES.sub("", node.astext()))
     try:
-        return tex2mathml(DOTS.sub(r"\\ldots", SIZES.sub("", node.astext())), as_block=block)
+        written = tex2mathml(tex, as_block=block)
+        return written if r"\left\{" in tex else BRACES.sub(r'<mo stretchy="false">\1</mo>', written)
     except MathError as error:
         logger.warning("equation %r: %s", node.astext(), error, location=node)
         return f"<code>{html.escape(node.astext())}</code>"

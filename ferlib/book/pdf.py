@@ -46,7 +46,8 @@ def browser() -> str:
 def _print(chromium: str, page: Path, file: Path) -> None:
     command = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--no-pdf-header-footer", "--virtual-time-budget=20000", "--generate-pdf-document-outline", f"--print-to-pdf={file}", page.as_uri(),
+        "--no-pdf-header-footer", "--virtual-time-budget=20000", "--generate-pdf-document-outline",
+        f"--print-to-pdf={file}", page.as_uri(),
     ]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
