@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -207,8 +208,25 @@ def test_a_chart_is_marked_to_be_dark_on_a_dark_page_and_faces_are_not(tmp_path)
 
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):
     assert "<mo" in offline.mathml(nodes.math("", r"f\big(x_1 \dots x_T\big)"))
-    assert '<mo stretchy="false">{</mo>' in offline.mathml(nodes.math("", r"\sum_i a_i \in \{0, 1\}"))
     assert offline.mathml(nodes.math("", r"\nonsense{x}")) == r"<code>\nonsense{x}</code>"
+
+
+@pytest.mark.parametrize(
+    ("tex", "fences"),
+    [
+        (r"\sum_i a_i \in \{0, 1\}", ["prefix {", "postfix }"]),
+        (r"\lVert x - x^{(f)} \rVert^2", ["prefix ‖", "postfix ‖"]),
+        (r"\lvert x \rvert", ["prefix |", "postfix |"]),
+        (r"p(y \mid x)", ["infix ∣"]),
+        (r"\left\{ \frac{a}{b} \right\}", []),  # asked to grow
+        (r"\left\lVert \frac{a}{b} \right\rVert", []),
+    ],
+)
+def test_braces_and_bars_of_an_equation_are_as_high_as_a_line_unless_told_to_grow(tex, fences):
+    found = re.findall(
+        r'<mo form="(\w+)" stretchy="false">([{}|‖∣])</mo>', offline.mathml(nodes.math("", tex))
+    )
+    assert [" ".join(one) for one in found] == fences
 
 
 def measured_filters(value, low, high, synthetic=True):

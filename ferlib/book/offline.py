@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 SIZES = re.compile(r"\\[bB]igg?[lrm]?(?![A-Za-z])")
 """TeX's larger delimiters, which MathML needs no word for."""
 DOTS = re.compile(r"\\dots(?![A-Za-z])")
-BRACES = re.compile(r"<mo>([{}])</mo>")
-"""Braces that the translator lets grow with the line, as it should only after ``\\left``."""
+FENCES = re.compile(r'<mo( class="mathopen")?>([{}|‖∣])</mo>')
+"""Braces and bars that the translator lets grow with the line, as they should only after ``\\left``."""
+GROWING = re.compile(r"\\left\s*(\||\\(\{|[lr]?[vV]ert))")
 
 
 def mathml(node: nodes.Node, block: bool = False) -> str:
@@ -34,10 +35,16 @@ def mathml(node: nodes.Node, block: bool = False) -> str:
     tex = DOTS.sub(r"\\ldots", SIZES.sub("", node.astext()))
     try:
         written = tex2mathml(tex, as_block=block)
-        return written if r"\left\{" in tex else BRACES.sub(r'<mo stretchy="false">\1</mo>', written)
+        return written if GROWING.search(tex) else FENCES.sub(_fence, written)
     except MathError as error:
         logger.warning("equation %r: %s", node.astext(), error, location=node)
         return f"<code>{html.escape(node.astext())}</code>"
+
+
+def _fence(found: re.Match[str]) -> str:
+    r"""A brace or bar as high as a line of text, spaced by its side; ``\mid`` stands between two things."""
+    side = "infix" if found[2] == "∣" else "prefix" if found[1] or found[2] == "{" else "postfix"
+    return f'<mo form="{side}" stretchy="false">{found[2]}</mo>'
 
 
 def inline(self: Any, node: nodes.math) -> None:
