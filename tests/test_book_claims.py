@@ -61,7 +61,7 @@ def test_a_number_of_record_is_judged_on_its_corpus_and_the_drawn_one_after_it(b
     (row,) = claims.judged(CLAIM, book)
     assert (row["verdict"], row["stale"]) == ("holds in part", True)
     elsewhere = Claim("", "training", "accuracy", corpus="ckplus")
-    assert list(claims.judged(elsewhere, book)) == []
+    assert claims.judged(elsewhere, book) == []
     without = Claim("", "training", "accuracy", chance="never_recorded")
     assert [row["verdict"] for row in claims.judged(without, book)] == ["not shown"]
 
@@ -78,6 +78,76 @@ def test_the_page_shows_each_claim_with_its_number_interval_n_corpus_and_stalene
     assert claims.RULE in page
 
 
+def matrix(value, split, date, corpora, stale=False):
+    """A result of one cell of a matrix, measured on ``corpora``: name -> whether it is drawn."""
+    one = result(value, value - 0.1, value + 0.1)
+    one["results"][0]["split"] = split
+    one["provenance"] |= {"synthetic": True, "training_seconds": 1.0, "date": date}
+    one["inputs"]["corpora"] = {n: {"synthetic": drawn, "digest": n} for n, drawn in corpora.items()}
+    one["inputs"]["modules"] = {"metrics": "other"} if stale else {}
+    return one
+
+
+DRAWN = {"synthetic-a": True, "synthetic-b": True}
+MIXED = {**DRAWN, "a": False}
+CELL = Claim("", "training", "accuracy")
+
+
+def measured(tmp_path, **results):
+    """What the page lists of results that lie in folders named so: value and staleness."""
+    for name, one in results.items():
+        write(tmp_path / "results" / name / "quick", training=one)
+    return [(row["value"], row["stale"]) for row in claims.judged(CELL, tmp_path)]
+
+
+def test_what_two_runs_measured_alike_is_listed_once_as_measured_last(tmp_path):
+    cell, whole = "synthetic-a to synthetic-b, 9 faces", "2 corpora, 2 folds"
+    older, newer = matrix(0.5, cell, "2026-01-01T10", DRAWN), matrix(0.6, cell, "2026-01-01T11", MIXED)
+    assert measured(tmp_path / "1", drawn=older, mixed=newer) == [(0.6, False)]
+    older, newer = matrix(0.5, cell, "2026-01-01T11", DRAWN), matrix(0.6, cell, "2026-01-01T10", MIXED)
+    assert measured(tmp_path / "2", drawn=older, mixed=newer) == [(0.5, False)]
+    late_but_stale = matrix(0.6, cell, "2026-01-01T12", MIXED, stale=True)
+    assert measured(tmp_path / "3", drawn=older, mixed=late_but_stale) == [(0.5, False)]
+    one, other = matrix(0.5, whole, "2026-01-01T10", DRAWN), matrix(0.6, whole, "2026-01-01T11", MIXED)
+    assert measured(tmp_path / "4", drawn=one, mixed=other) == [(0.5, False), (0.6, False)]
+
+
+def test_fresh_numbers_stand_first_and_the_page_says_how_many_are_stale(tmp_path, monkeypatch):
+    old = matrix(0.5, "synthetic-a to synthetic-b", "2026-01-01T11", DRAWN, stale=True)
+    new = matrix(0.6, "a to synthetic-b", "2026-01-01T10", MIXED)
+    assert measured(tmp_path, drawn=old, mixed=new) == [(0.6, False), (0.5, True)]
+    monkeypatch.setattr(claims, "CLAIMS", (CELL,))
+    assert claims.page(tmp_path).startswith("Marked **stale**: 1 of the 2 numbers below.")
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("synthetic-a to synthetic-b, 9 faces", "on drawn faces"),
+        ("synthetic-a to a, public-as-test", "drawn to photographs"),
+        ("Learned on a, judged in folds of synthetic-b.", "photographs to drawn"),
+        ("a, 9 faces", ""),
+        ("3 corpora, 2 folds", "drawn and photographed"),
+        (None, "drawn and photographed"),
+    ],
+)
+def test_a_verdict_says_on_what_faces_a_network_learned_and_was_judged(split, said, tmp_path):
+    write(tmp_path / "results" / "mixed" / "quick", training=matrix(0.5, split, "2026-01-01", MIXED))
+    (row,) = claims.judged(CELL, tmp_path)
+    assert row["faces"] == said
+    chip = f'<span class="chip">{said}</span>'
+    assert (chip in claims._cells(row)[0][0]) == bool(said)
+
+
+def test_the_chance_of_a_correlation_is_the_one_that_was_measured():
+    (claim,) = (claim for claim in claims.CLAIMS if claim.key == "au_correlation")
+    kept = json.loads((BOOK / "results/several-drawn/quick/datasets.json").read_text())["results"]
+    (dealt,) = (row for row in kept if row["key"] == "au_correlation_dealt_anew")
+    (row,) = claims.judged(claim, BOOK)
+    assert row["chance"] == dealt["value"] != 0
+    assert row["verdict"] == ("holds" if row["low"] > dealt["high"] else "not shown")
+
+
 def test_a_number_is_stale_when_what_makes_it_changed_not_what_shows_it(monkeypatch):
     monkeypatch.setattr(provenance, "_module_digest", lambda name: "today")
     assert not provenance.is_stale({"modules": {"cli": "other", "book.record": "other"}, "corpora": {}})
@@ -87,7 +157,8 @@ def test_a_number_is_stale_when_what_makes_it_changed_not_what_shows_it(monkeypa
 @pytest.mark.parametrize("chapter", sorted({claim.chapter for claim in claims.CLAIMS}))
 def test_the_numbers_that_claims_name_are_in_the_kept_results_of_the_chapter(chapter):
     assert chapter in chapters.find(BOOK)
-    named = {claim.key for claim in claims.CLAIMS if claim.chapter == chapter and not claim.corpus}
+    of_chapter = [claim for claim in claims.CLAIMS if claim.chapter == chapter and not claim.corpus]
+    named = {key for claim in of_chapter for key in (claim.key, claim.chance) if isinstance(key, str) and key}
     for file in BOOK.glob(f"results/synthetic-*/quick/{chapter}.json"):
         recorded = {row["key"] for row in json.loads(file.read_text())["results"]}
         assert named <= recorded, file

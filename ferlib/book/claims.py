@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import html
 import itertools
+import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("Micro-expressions are found in longer films.", "micro_expressions", "spotting_f1",
           chance="spotting_f1_chance"),
     Claim("In the drawn CK+ the Action Units go with the emotions as in the photographed one.", "datasets",
-          "au_correlation", chance=0.0),
+          "au_correlation", chance="au_correlation_dealt_anew"),
 )  # fmt: skip
 
 RULE = """\
@@ -116,19 +118,56 @@ def verdict(
     return "holds in part" if chance is not None else "differs"
 
 
-def judged(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
-    """The numbers of record that bear on ``claim``, each with ``verdict``."""
+def judged(claim: Claim, book: Path) -> list[dict[str, Any]]:
+    """The numbers of record that bear on ``claim``, each with ``chance``, ``verdict`` and ``faces``; stale ones last.
+
+    Chapters share cells: what was measured twice, as by a matrix of drawn corpora and by one with photographs among
+    them, stands here once, as it was measured last.
+    """
+    once: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in sorted(_bearing(claim, book), key=lambda row: (not row["stale"], row["when"])):
+        once[row["measured"]] = row
+    return sorted(once.values(), key=lambda row: (row["stale"], row["file"]))
+
+
+def _bearing(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
     numbers = numbers_of_record(claim.chapter, book)
-    for _, of in numbers.groupby("file") if len(numbers) else ():
+    for place, of in numbers.groupby("file") if len(numbers) else ():
         rows: dict[str, Any] = {row["key"]: row for row in of.to_dict("records")}
         corpus = str(of["corpus"].iloc[0])
         if claim.key in rows and claim.corpus in ("", corpus.removeprefix(DRAWN_PREFIX)):
             found, chance = rows[claim.key], chance_of(claim.chance, rows)
+            file = Path(str(place))
+            content = json.loads(file.read_text(encoding="utf-8"))
+            drawn = {name: told["synthetic"] for name, told in content["inputs"]["corpora"].items()}
+            told = named(found["split"], drawn)
             yield {
                 **found,
                 "chance": chance[0],
                 "verdict": verdict(found, *chance, REPORTED.get(claim.reported)),
+                "faces": faces([drawn[name] for name in told], drawn.values()),
+                "when": content["provenance"]["date"],
+                "measured": (found["profile"], file.stem, str(found["split"]), "" if told else corpus),
             }
+
+
+def named(split: str | None, corpora: Iterable[str]) -> list[str]:
+    """Those of ``corpora`` that ``split`` names, in its order: where a network learned, then where it was judged."""
+    known = set(corpora)
+    return [word for word in re.findall(r"[\w-]+", split or "") if word in known]
+
+
+def faces(drawn: list[bool], of_all: Iterable[bool]) -> str:
+    """On what faces a number was measured, in words; "" is photographs.
+
+    drawn : whether each corpus that the number names is drawn; of_all : the same of all corpora of its result, which
+    count where it names none.
+    """
+    if not drawn:
+        kinds = set(of_all)
+        return "drawn and photographed" if len(kinds) == 2 else "on drawn faces" if True in kinds else ""
+    words = {(True, True): "on drawn faces", (True, False): "drawn to photographs"}
+    return {**words, (False, True): "photographs to drawn", (False, False): ""}[drawn[0], drawn[-1]]
 
 
 def chance_of(
@@ -150,29 +189,42 @@ def chance_of(
 
 def page(book: Path) -> str:
     """The tables of the page, in MyST markdown."""
-    parts = [f"## How a verdict is given\n\n{RULE}"]
+    found = {claim: judged(claim, book) for claim in CLAIMS}
+    parts = [
+        staleness([row for rows in found.values() for row in rows]),
+        f"## How a verdict is given\n\n{RULE}",
+    ]
     for title, of_paper in (("The claims of the paper", True), ("Claims of this book", False)):
         claims = [claim for claim in CLAIMS if bool(claim.section) == of_paper]
         shared = itertools.groupby(claims, key=lambda claim: claim.says)
-        body = "".join(_rows(says, list(of), book) for says, of in shared)
+        body = "".join(_rows(says, {claim: found[claim] for claim in of}) for says, of in shared)
         parts.append(
             f'## {title}\n\n<table class="claims"><thead><tr>{HEAD}</tr></thead><tbody>{body}</tbody></table>\n'
         )
     return "\n\n".join(parts)
 
 
-DRAWN_FACES = ' <span class="chip">on drawn faces</span>'
+def staleness(rows: list[dict[str, Any]]) -> str:
+    """How many of the numbers on the page are stale, and what that means."""
+    return (
+        f"Marked **stale**: {sum(bool(row['stale']) for row in rows)} of the {len(rows)} numbers below. Since such a "
+        "number was measured, code that makes it or a corpus that it stands on has changed, so that the same "
+        "command may give another number today. It stands below the fresh numbers of its claim."
+    )
+
+
 HEAD = "".join(f"<th>{name}</th>" for name in ("verdict", "ours", "by chance", "reported"))
 NOTHING = (["<strong>not shown</strong>", "", ""], "No number of record yet.")
 
 
-def _rows(says: str, claims: list[Claim], book: Path) -> str:
+def _rows(says: str, found: dict[Claim, list[dict[str, Any]]]) -> str:
     """The claims that share the sentence ``says``: it, and for each number that bears on one two rows."""
-    section = f"section {claims[0].section} of the paper, " if claims[0].section else ""
-    where = f"<small>{section}chapter <em>{claims[0].chapter.replace('_', ' ')}</em></small>"
+    first = next(iter(found))
+    section = f"section {first.section} of the paper, " if first.section else ""
+    where = f"<small>{section}chapter <em>{first.chapter.replace('_', ' ')}</em></small>"
     told = [f'<tr class="claim"><th colspan="4" scope="colgroup">{html.escape(says)} {where}</th></tr>']
-    for claim in claims:
-        for cells, origin in _measured(claim, book):
+    for claim, rows in found.items():
+        for cells, origin in [_cells(row) for row in rows] or [NOTHING]:
             line = "".join(f"<td>{cell}</td>" for cell in (*cells, _reported(claim)))
             told.append(f'<tr>{line}</tr><tr class="origin"><td colspan="4">{origin}</td></tr>')
     return "".join(told)
@@ -183,17 +235,13 @@ def _reported(claim: Claim) -> str:
     return f"{claim.part}: {told}" if claim.part else told
 
 
-def _measured(claim: Claim, book: Path) -> list[tuple[list[str], str]]:
-    """For each number verdict, ours and chance, and where it comes from."""
-    return [_cells(row) for row in judged(claim, book)] or [NOTHING]
-
-
 def _cells(row: dict[str, Any]) -> tuple[list[str], str]:
     number = with_interval({key: None if pd.isna(value) else value for key, value in row.items()})
     stale = " <strong>stale</strong>" if row["stale"] else ""
     made = f"{row['split'] or row['corpus']}; {row['profile']} profile, commit {row['commit']}, {row['date']}"
+    chip = f' <span class="chip">{row["faces"]}</span>' if row["faces"] else ""
     cells = [
-        f"<strong>{row['verdict']}</strong>" + (DRAWN_FACES if row["synthetic"] else ""),
+        f"<strong>{row['verdict']}</strong>{chip}",
         number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
         "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
     ]
