@@ -53,7 +53,8 @@ def sentence(told: Mapping[str, Result]) -> str:
     key, chance = ASKED["facs_correlation"]
     ours, floor = _rows(result)[key], _rows(result)[str(chance)]
     end = {
-        "holds": "So they do better than chance, by this test; the chapter says what it cannot show.",
+        "holds": "So they do better than chance, by this test. The second answer below counts the units, beside those "
+        "that plain edges find; the chapter says what it cannot show.",
         "not shown": "That is not shown to be more than chance.",
         "differs": "That is less than chance.",
     }
