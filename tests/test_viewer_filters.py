@@ -325,6 +325,7 @@ def test_the_tile_shows_the_face_that_excites_the_filter_most(site, tab):
     assert layer.captions[layer.top[3, 0]] in first.get_attribute("aria-label")
     tab.add_style_tag(
         content=".fv-tops .fv-tile { width: 24px !important; border-radius: 0 } .fv-box { display: none }"
+        ".fv-tops li:first-child .fv-tile { position: fixed; top: 0; left: 0; z-index: 9 }"  # on whole pixels
     )
     tab.wait_for_timeout(200)
     seen = cv2.imdecode(np.frombuffer(first.screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)[:24, :24].astype(
@@ -342,6 +343,30 @@ def test_the_profile_says_its_numbers_and_a_click_on_a_row_chooses_the_au(site, 
     tab.locator('.fv-p g[data-au="AU25"] text').click()
     assert tab.get_by_label("Action Unit").input_value() == "AU25"
     assert "lips part" in tab.locator(".fv-card h5").nth(1).inner_text()
+
+
+def test_what_the_rig_prefers_is_said_only_where_the_curve_beside_it_agrees(site, tab):
+    layer = made_up()
+    opened(tab, site)
+    agreed = set()
+    for f, (au, selective) in enumerate(layer.tuned.selectivity[["au", "index"]].itertuples(index=False)):
+        most = AUS[int(layer.tuned.curves.value[f, :, -1].argmax())]
+        tab.locator(f'.fv-cell[data-f="{f}"]').click()
+        told = tab.locator(".fv-card p").first.inner_text()
+        own, highest = (f"AU {int(one[2:])} " for one in (au, most))
+        if au == most:
+            assert f"{own}" in told.split("raises it most")[0]
+            assert (f"selectivity {selective:.2f}" in told) == (selective > 0)
+        else:
+            assert (
+                told.index("no AU is preferred")
+                < told.index(own)
+                < told.index("in half")
+                < told.index(highest)
+            )
+            assert "selectivity" not in told
+        agreed.add(au == most)
+    assert agreed == {True, False}
 
 
 @pytest.mark.parametrize("tab", [390], indirect=True)
