@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_book_compare import result, write
+from test_book_compare import NBSP, result, write
 
 from ferlib.book import answers, chapters, claims, keep, provenance
 from ferlib.book.claims import Claim
@@ -71,7 +71,7 @@ def test_the_page_shows_each_claim_with_its_number_interval_n_corpus_and_stalene
     page = claims.page(book)
     first, second = page.split('<tr class="claim">')[1:]
     for text in ("Faces are named.", "72.1 ± 0.5 % (to check)", "<strong>holds in part</strong>", "on drawn faces",
-                 "60.0", "interval 50.0 to 66.0", "n = 50", "<td>20.0", "quick profile, commit abc",
+                 "60.0", "interval 50.0 to 66.0", f"n{NBSP}={NBSP}50", "<td>20.0", "quick profile, commit abc",
                  "stale"):  # fmt: skip
         assert text in first
     assert "not shown" in second

@@ -14,7 +14,7 @@ import yaml
 from docutils import nodes
 from test_book_compare import result
 
-from ferlib.book import answers, api, figure_data, offline, pages, pdf, performance, record, render
+from ferlib.book import answers, api, figure_data, offline, pages, pdf, performance, record, render, runner
 from ferlib.config import DataError, UsageError
 
 
@@ -204,6 +204,15 @@ def test_a_chart_is_marked_to_be_dark_on_a_dark_page_and_faces_are_not(tmp_path)
     marked = offline.charts("<hr>".join(figures), files).split("<hr>")
     assert ['class="align-default chart"' in figure for figure in marked] == [True, False, False, False]
     assert [figure.replace(" chart", "") for figure in marked] == figures
+
+
+def test_a_kernel_is_told_to_show_long_texts_whole():
+    _, setting = runner.Limits().kernel[-1].split("exec_lines=")
+    table = pd.DataFrame({"measured on": ["synthetic-ckplus, 110 sequences, block3.conv, N = 5, all faces"]})
+    with pd.option_context("display.max_colwidth", 50):
+        assert "..." in table._repr_html_()
+        exec(setting)
+        assert "..." not in table._repr_html_()
 
 
 def test_an_equation_that_cannot_be_read_is_a_warning_and_stays(caplog):

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ferlib.book.paper import REPORTED, Reported
 from ferlib.book.provenance import numbers_of_record
-from ferlib.book.record import spoken, with_interval
+from ferlib.book.record import NBSP, spoken, with_interval
 from ferlib.labels import DRAWN_PREFIX
 
 
@@ -242,7 +242,7 @@ def _cells(row: dict[str, Any]) -> tuple[list[str], str]:
     chip = f' <span class="chip">{row["faces"]}</span>' if row["faces"] else ""
     cells = [
         f"<strong>{row['verdict']}</strong>{chip}",
-        number + ("" if pd.isna(row["n"]) else f", n = {row['n']:,.0f}"),
+        number + ("" if pd.isna(row["n"]) else f", n{NBSP}={NBSP}{row['n']:,.0f}"),
         "" if row["chance"] is None else spoken(row["chance"], row["unit"]),
     ]
     return cells, html.escape(made) + stale

@@ -23,6 +23,8 @@ from ferlib.config import DataError
 from ferlib.lifeline import die_with_parent
 
 POLL_S = 0.1
+UNCUT = "--IPKernelApp.exec_lines=__import__('pandas').set_option('display.max_colwidth', None)"
+"""Has a kernel show what a table holds whole; pandas cuts long texts, and nothing on a page brings them back."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Limits:
     chapter_s: float = 1800.0  # time limit of one chapter
     patience_s: float = 30.0  # silence of a kernel before it counts as hanging
     attempts: int = 5  # fresh kernels before giving up
-    kernel: tuple[str, ...] = (sys.executable, "-m", "ferlib.lifeline")  # command that starts a kernel
+    kernel: tuple[str, ...] = (sys.executable, "-m", "ferlib.lifeline", UNCUT)  # command that starts a kernel
 
 
 @dataclass(frozen=True)
