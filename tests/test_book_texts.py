@@ -40,8 +40,8 @@ def test_the_page_of_the_package_names_what_is_public_with_its_signature(tmp_pat
 def measured(tmp_path, monkeypatch):
     file = tmp_path / "bench_sums.py"
     file.write_text(
-        '"""How fast sums are:  python bench_sums.py\n\nMore."""\n'
-        'import sys\nprint("ratio 2.0", "--quick" in sys.argv)\nraise SystemExit(1)\n'
+        '"""How fast sums are:  python bench_sums.py\n\n    python x\n\nMore."""\n'
+        'import sys\nprint("ratio 2.0", "--quick" in sys.argv, "/tmp/x/a.csv:", "3 images/s")\nraise SystemExit(1)\n'
     )
     monkeypatch.setattr(performance, "benchmarks", lambda: {"sums": file})
     return performance.run([], quick=True)
@@ -54,8 +54,8 @@ def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, 
     page = performance.page(tmp_path)
     assert f"## {measured['device']}" in page
     assert "the shorter way where there is one." in page
-    assert "How fast sums are. A limit is broken." in page
-    assert "```text\nratio 2.0 True\n```" in page
+    assert "How fast sums are. A limit is broken.\n\nMore.\n\n```text" in page
+    assert "```text\nratio 2.0 True a.csv: 3 images/s\n```" in page
 
 
 def test_an_unknown_benchmark_is_refused_before_any_runs(measured, capfd):

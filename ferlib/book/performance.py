@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime
 import json
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from ferlib.config import check_name
 
 ARGUMENTS = {"rig": ("speed",)}
 """Of benchmarks that want to be told what to measure."""
+FOLDER = re.compile(r"(?<!\S)/(?:[^\s/]+/)+")
+"""The folder of a file that a benchmark names, which is of one machine and often of one minute."""
 
 
 def benchmarks() -> dict[str, Path]:
@@ -76,13 +79,16 @@ def _told(told: dict[str, Any]) -> str:
     parts = [f"## {told['device']}\n\n{about}."]
     for one in told["benchmarks"]:
         limit = "A limit is broken." if one["broken"] else "Every limit is kept."
-        shown = "\n".join(one["lines"])
-        parts.append(f"### {one['name']}\n\n{_meaning(one['name'])} {limit}\n\n```text\n{shown}\n```")
+        shown = FOLDER.sub("", "\n".join(one["lines"]))
+        what, how = _meaning(one["name"])
+        parts.append(f"### {one['name']}\n\n{what} {limit}\n\n{how}\n\n```text\n{shown}\n```")
     return "\n\n".join(parts)
 
 
-def _meaning(name: str) -> str:
-    """The first sentence of the benchmark's docstring."""
+def _meaning(name: str) -> tuple[str, str]:
+    """What a benchmark measures, in a sentence, and how to read what it prints: its docstring without commands."""
     file = benchmarks().get(name)
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file else None
-    return (text or "").split("\n\n")[0].split(":  python")[0].replace("\n", " ").rstrip(".:") + "."
+    first, *rest = (text or "").split("\n\n")
+    what = first.split(":  python")[0].replace("\n", " ").rstrip(".:") + "."
+    return what, "\n\n".join(part for part in rest if not part.startswith("    python"))

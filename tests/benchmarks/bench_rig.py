@@ -1,11 +1,11 @@
 """What the face rig must reach:  python tests/benchmarks/bench_rig.py speed|aus|blinks|transfer|sheets [options].
 
-speed     faces a second at 48 and 96 px, one process a core, one thread each
-aus       AUC of a HOG + linear probe for each AU at C or more: alone, as in CK+, in the wild; new people in the test
-blinks    AUC of a blink (AU45) in a clip against eyes that stay open and eyes that close and stay shut (AU43)
-transfer  small networks trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
-          Tune on Training rows (the default); --usage PublicTest is looked at once, at the end
-sheets    pictures to judge by eye: emotions, AUs, poses and tones, and an unlabelled one for strangers
+- speed: faces a second at 48 and 96 px, one process a core, one thread each
+- aus: AUC of a HOG + linear probe for each AU at C or more: alone, as in CK+, in the wild; new people in the test
+- blinks: AUC of a blink (AU45) in a clip against eyes that stay open and eyes that close and stay shut (AU43)
+- transfer: small networks trained on drawn faces alone, tested on real FER2013 (--real fer2013.csv).
+  Tune on Training rows (the default); --usage PublicTest is looked at once, at the end
+- sheets: pictures to judge by eye: emotions, AUs, poses and tones, and an unlabelled one for strangers
 """
 
 from __future__ import annotations

@@ -2,10 +2,17 @@
 
     python tests/benchmarks/bench_training.py [quick paper fast]
 
-All in one run, interleaved, medians over the rounds, on the GPU where there is one:
-  overhead   an epoch's pass (order, augmentation, progress, checkpoint) over bare steps on tensors in place
-  step       multiply-adds a second of the bare step over those of a float32 matrix product
-  usual      faces a second over those of DataLoader + PIL + per-image torchvision transforms
+A line for each network: the narrow one of the quick profile, the paper's, and the fast recipe's.  All in one run,
+interleaved, medians over the rounds, on the GPU where there is one:
+
+- `images_per_s`: faces a second while training, all told; `bare_images_per_s`: the same for bare steps on tensors
+  in place, without order, augmentation, progress or checkpoint
+- `checkpoint_s`: seconds to write a state to go on from; `evaluated_per_s`: faces a second named, not learned from
+- `overhead`: how much longer an epoch takes than its bare steps, 0.05 is 5 %
+- `step`: multiply-adds a second of a bare step over those of a float32 matrix product, of which 1 is all that the
+  machine can do
+- `usual`: faces a second over those of DataLoader + PIL + per-image torchvision transforms; 1.5 is half as many again
+
 Exits 1 where a limit is broken.  Needs an idle machine: other processes on its cores move every ratio.
 """
 

@@ -2,9 +2,15 @@
 
     python tests/benchmarks/bench_transfer.py [--n 3000] [--width 0.5]
 
-Two corpora of random pictures, 48 px, one network each; as is, and heads at three shares of the labels.  Needed:
-every network once over every corpus, and every head once.  Measured in CPU seconds on one thread, so that other
-processes on the machine count little.  Breaks where the matrix costs more than 1.5 x the passes plus the heads.
+Two corpora of random pictures, 48 px, one network each, which names them as it is and with heads fitted on three
+shares of the labels.  A unit is one network on one corpus in one of these ways.  *Passes needed*: every network once
+over every corpus.  *Heads*: each fitted once, on features that are there.  *Whole matrix*: all of it, with writing
+features and answers.  All are CPU seconds on one thread, so that other processes on the machine count little.
+The limit is broken where the matrix without its heads costs more than 1.5 x the passes.
+
+The whole can take less than the passes that it needs, and the ratio is then below 1: the passes are made
+with networks as they are loaded, weights in the order in which they are stored; the matrix first puts the weights in
+the order of the faces (channels last), and a convolution on a CPU is then much quicker.
 """
 
 from __future__ import annotations
