@@ -53,7 +53,10 @@ def test_benchmarks_are_kept_with_their_machine_and_shown_on_the_page(measured, 
     (tmp_path / "results" / "benchmarks" / "mine.json").write_text(json.dumps(measured))
     page = performance.page(tmp_path)
     assert f"## {measured['device']}" in page
-    assert "the shorter way where there is one." in page
+    assert "each the shorter way where it has one:" in page
+    (tmp_path / "results" / "benchmarks" / "again.json").write_text(json.dumps(measured))
+    twice = performance.page(tmp_path)
+    assert (twice.count(f"## {measured['device']}"), twice.count("### sums")) == (1, 2)
     assert "How fast sums are. A limit is broken.\n\nMore.\n\n```text" in page
     assert "```text\nratio 2.0 True a.csv: 3 images/s\n```" in page
 

@@ -231,7 +231,7 @@ def _rows(says: str, found: dict[Claim, list[dict[str, Any]]]) -> str:
 
 
 def _reported(claim: Claim) -> str:
-    told = str(REPORTED.get(claim.reported, ""))
+    told = str(REPORTED.get(claim.reported, "")).replace(" %", f"{NBSP}%")
     return f"{claim.part}: {told}" if claim.part else told
 
 

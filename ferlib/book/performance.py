@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime
+import itertools
 import json
 import re
 import subprocess
@@ -70,13 +71,15 @@ def page(book: Path) -> str:
     kept = [json.loads(f.read_text(encoding="utf-8")) for f in (book / "results/benchmarks").glob("*.json")]
     if not kept:
         return "No benchmark has been kept yet."
-    return "\n\n".join(map(_told, sorted(kept, key=lambda told: told["date"], reverse=True)))
+    newest = sorted(kept, key=lambda told: (told["date"], told["device"]), reverse=True)
+    of_machines = itertools.groupby(newest, key=lambda told: told["device"])
+    return "\n\n".join(f"## {name}\n\n" + "\n\n".join(map(_told, of)) for name, of in of_machines)
 
 
 def _told(told: dict[str, Any]) -> str:
     about = f"ferlib {told['ferlib']}, commit {told['commit']}, torch {told['torch']}, {told['date']}"
-    about += ", the shorter way where there is one" if told.get("quick") else ""
-    parts = [f"## {told['device']}\n\n{about}."]
+    about += ", each the shorter way where it has one" if told.get("quick") else ""
+    parts = [f"{about}:"]
     for one in told["benchmarks"]:
         limit = "A limit is broken." if one["broken"] else "Every limit is kept."
         shown = FOLDER.sub("", "\n".join(one["lines"]))

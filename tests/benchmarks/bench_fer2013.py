@@ -6,7 +6,7 @@ Without a file a random one of 35,887 rows is written, the official number.
 *Usual loop*: pandas reads the file and numpy every face from its words.  *Parse*: the file's bytes to an array of
 faces, and nothing else.  *Prepare*: the whole command `ferlib corpus prepare fer2013`, which also looks for duplicates
 and writes the corpus.  Seconds by the clock, seconds of processor over all cores, and peak memory of the process; then
-the ratios to the usual loop, which have the limits.  Exits 1 where a ratio or the memory is above its limit.
+the ratios to the usual loop, which have the limits.  Ends with an error where a ratio or the memory is above its limit.
 """
 
 from __future__ import annotations

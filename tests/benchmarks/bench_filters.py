@@ -2,7 +2,7 @@
 
 The ranking pass (strongest faces, positions, histogram) over a bare forward pass of the same faces, in one run,
 for every convolution of the quick and the paper network: each pair is timed in turn, the median ratio counts.
-Exits 1 where a ratio is above the limit.  Also told: batched attribution and tuning faces a second.
+Ends with an error where a ratio is above the limit.  Also told: batched attribution and tuning faces a second.
 """
 
 from __future__ import annotations

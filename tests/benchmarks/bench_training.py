@@ -13,7 +13,7 @@ interleaved, medians over the rounds, on the GPU where there is one:
   machine can do
 - `usual`: faces a second over those of DataLoader + PIL + per-image torchvision transforms; 1.5 is half as many again
 
-Exits 1 where a limit is broken.  Needs an idle machine: other processes on its cores move every ratio.
+Ends with an error where a limit is broken.  Needs an idle machine: other processes on its cores move every ratio.
 """
 
 from __future__ import annotations

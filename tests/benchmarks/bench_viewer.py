@@ -4,7 +4,7 @@ One step is what a live FilterViewer does when a slider moves: draw the face, ru
 the face, encode the picture.  Timed on one core for the quick and the paper network, where one slider is drawn along
 and where every step takes another one, which spares nothing.
 The first rate is by the clock; the second counts the seconds of processor that a step took.
-Exits 1 where a core cannot do five steps a second.
+Ends with an error where a core cannot do five steps a second.
 """
 
 from __future__ import annotations
