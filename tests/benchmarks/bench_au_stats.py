@@ -4,9 +4,9 @@
 
 10,000 permutations (the shorter way: 500) x 256 filters x 30 AUs x 3,000 images for every statistic and null, with
 images that are each a sequence of their own (the drawn probe) and with three frames a sequence (CK+), on all cores.
-*Free* deals codes out among all sequences, *within emotion* among those of one emotion.  Ends with an error where one takes more
-than 30 s.  The loop is one ``scipy.stats.rankdata``-based AUC per permutation, filter and AU; 500 are timed, and the
-rest is extrapolated from these: *4,000 x the loop* means that the loop would take 4,000 times as long.
+*Free* deals codes out among all sequences, *within emotion* among those of one emotion.  Ends with an error where one
+takes more than 30 s.  The loop is one ``scipy.stats.rankdata``-based AUC per permutation, filter and AU; 500 are timed,
+and the rest is extrapolated from these: *4,000 x the loop* means that the loop would take 4,000 times as long.
 """
 
 from __future__ import annotations

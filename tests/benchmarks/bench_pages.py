@@ -4,7 +4,8 @@
 
 Without a folder: the pages in ``_build/html`` of the checkout.  Each page is opened three times, light and on a
 desktop; its first contentful paint (W3C Paint Timing) is counted from the start of the navigation, and the median
-shown.  Its limit is broken where one takes more than a second, weighs more than 4 MB, or the whole folder more than 25 MB.
+shown.  Its limit is broken where one takes more than a second, weighs more than 4 MB, or the whole
+folder more than 25 MB.
 """
 
 from __future__ import annotations
