@@ -15,6 +15,10 @@ BOOK = Path(__file__).parent.parent / "book"
 PAPER = Reported(0.7, 0.05, "", "breuer2017deep")
 
 
+def judged(claim, book):
+    return claims.judged(claim, provenance.numbers_of_record(claim.chapter, book))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "chance", "reported", "expected"),
     [
@@ -58,12 +62,12 @@ CLAIM = Claim("Faces are named.", "training", "accuracy", "fer2013", "baseline_a
 
 
 def test_a_number_of_record_is_judged_on_its_corpus_and_the_drawn_one_after_it(book):
-    (row,) = claims.judged(CLAIM, book)
+    (row,) = judged(CLAIM, book)
     assert (row["verdict"], row["stale"]) == ("holds in part", True)
     elsewhere = Claim("", "training", "accuracy", corpus="ckplus")
-    assert claims.judged(elsewhere, book) == []
+    assert judged(elsewhere, book) == []
     without = Claim("", "training", "accuracy", chance="never_recorded")
-    assert [row["verdict"] for row in claims.judged(without, book)] == ["not shown"]
+    assert [row["verdict"] for row in judged(without, book)] == ["not shown"]
 
 
 def test_the_page_shows_each_claim_with_its_number_interval_n_corpus_and_staleness(book, monkeypatch):
@@ -97,7 +101,7 @@ def measured(tmp_path, **results):
     """What the page lists of results that lie in folders named so: value and staleness."""
     for name, one in results.items():
         write(tmp_path / "results" / name / "quick", training=one)
-    return [(row["value"], row["stale"]) for row in claims.judged(CELL, tmp_path)]
+    return [(row["value"], row["stale"]) for row in judged(CELL, tmp_path)]
 
 
 def test_what_two_runs_measured_alike_is_listed_once_as_measured_last(tmp_path):
@@ -133,7 +137,7 @@ def test_fresh_numbers_stand_first_and_the_page_says_how_many_are_stale(tmp_path
 )
 def test_a_verdict_says_on_what_faces_a_network_learned_and_was_judged(split, said, tmp_path):
     write(tmp_path / "results" / "mixed" / "quick", training=matrix(0.5, split, "2026-01-01", MIXED))
-    (row,) = claims.judged(CELL, tmp_path)
+    (row,) = judged(CELL, tmp_path)
     assert row["faces"] == said
     chip = f'<span class="chip">{said}</span>'
     assert (chip in claims._cells(row)[0][0]) == bool(said)
@@ -143,7 +147,7 @@ def test_the_chance_of_a_correlation_is_the_one_that_was_measured():
     (claim,) = (claim for claim in claims.CLAIMS if claim.key == "au_correlation")
     kept = json.loads((BOOK / "results/several-drawn/quick/datasets.json").read_text())["results"]
     (dealt,) = (row for row in kept if row["key"] == "au_correlation_dealt_anew")
-    (row,) = claims.judged(claim, BOOK)
+    (row,) = judged(claim, BOOK)
     assert row["chance"] == dealt["value"] != 0
     assert row["verdict"] == ("holds" if row["low"] > dealt["high"] else "not shown")
 

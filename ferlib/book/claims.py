@@ -118,20 +118,19 @@ def verdict(
     return "holds in part" if chance is not None else "differs"
 
 
-def judged(claim: Claim, book: Path) -> list[dict[str, Any]]:
-    """The numbers of record that bear on ``claim``, each with ``chance``, ``verdict`` and ``faces``; stale ones last.
+def judged(claim: Claim, numbers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Those of ``numbers`` (of record, of its chapter) that bear on ``claim``; stale ones last.
 
-    Chapters share cells: what was measured twice, as by a matrix of drawn corpora and by one with photographs among
+    Each has ``chance``, ``verdict`` and ``faces`` besides.  Chapters share cells: what was measured twice, as by a matrix of drawn corpora and by one with photographs among
     them, stands here once, as it was measured last.
     """
     once: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in sorted(_bearing(claim, book), key=lambda row: (not row["stale"], row["when"])):
+    for row in sorted(_bearing(claim, numbers), key=lambda row: (not row["stale"], row["when"])):
         once[row["measured"]] = row
     return sorted(once.values(), key=lambda row: (row["stale"], row["file"]))
 
 
-def _bearing(claim: Claim, book: Path) -> Iterator[dict[str, Any]]:
-    numbers = numbers_of_record(claim.chapter, book)
+def _bearing(claim: Claim, numbers: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for place, of in numbers.groupby("file") if len(numbers) else ():
         rows: dict[str, Any] = {row["key"]: row for row in of.to_dict("records")}
         corpus = str(of["corpus"].iloc[0])
@@ -189,7 +188,8 @@ def chance_of(
 
 def page(book: Path) -> str:
     """The tables of the page, in MyST markdown."""
-    found = {claim: judged(claim, book) for claim in CLAIMS}
+    numbers = {chapter: numbers_of_record(chapter, book) for chapter in {claim.chapter for claim in CLAIMS}}
+    found = {claim: judged(claim, numbers[claim.chapter]) for claim in CLAIMS}
     parts = [
         staleness([row for rows in found.values() for row in rows]),
         f"## How a verdict is given\n\n{RULE}",
