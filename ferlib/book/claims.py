@@ -121,8 +121,8 @@ def verdict(
 def judged(claim: Claim, numbers: pd.DataFrame) -> list[dict[str, Any]]:
     """Those of ``numbers`` (of record, of its chapter) that bear on ``claim``; stale ones last.
 
-    Each has ``chance``, ``verdict`` and ``faces`` besides.  Chapters share cells: what was measured twice, as by a matrix of drawn corpora and by one with photographs among
-    them, stands here once, as it was measured last.
+    Each has ``chance``, ``verdict`` and ``faces`` besides.  Chapters share cells: what was measured twice, as by a
+    matrix of drawn corpora and by one with photographs among them, stands here once, as it was measured last.
     """
     once: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in sorted(_bearing(claim, numbers), key=lambda row: (not row["stale"], row["when"])):
